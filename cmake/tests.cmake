@@ -1,0 +1,15 @@
+# add_ht_test(NAME file.c ...): one cmocka program over the static library, run from the source root.
+# LABELS and TIMEOUT as in CTest. HT_TEST_DATA is the folder of test data.
+function(add_ht_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;ENV;ARGS" ${ARGN})
+  add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ht_static PkgConfig::CMOCKA)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support)
+  target_compile_definitions(${name} PRIVATE HT_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data" HT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  ht_flags(${name})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name} COMMAND ${name} ${arg_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENV}")
+endfunction()

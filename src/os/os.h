@@ -1,0 +1,111 @@
+/*
+ * os.h - the door of the only room with POSIX calls: files, mappings, locks, threads, CPU, clock.
+ *
+ * Every path is UTF-8 bytes with a NUL. Every failure names the path and the system's reason;
+ * ENOSPC and EDQUOT become HT_NO_SPACE, ENOENT HT_NOT_FOUND, EEXIST HT_EXISTS.
+ */
+#ifndef HTI_OS_OS_H
+#define HTI_OS_OS_H
+
+#include "base/base.h"
+
+/* Status that stands for an errno value. */
+ht_status hti_os_status(int errno_value);
+/* Fails with "PATH: cannot WHAT: reason" from the present errno. */
+ht_status hti_os_fail(ht_error *err, const char *path, const char *what);
+
+/* ---- files ---- */
+
+/* A file being written sequentially under its final or a temporary name; buffered. One thread. */
+typedef struct hti_file hti_file;
+/* Creates or truncates. */
+HT_CHECKED ht_status hti_file_create(const char *path, hti_file **out, ht_error *err);
+HT_CHECKED ht_status hti_file_write(hti_file *file, const void *data, size_t len, ht_error *err);
+/* Bytes written so far: the offset of the next write. */
+uint64_t hti_file_tell(const hti_file *file);
+/* Overwrites bytes already written, for headers whose content is known last. */
+HT_CHECKED ht_status hti_file_write_at(hti_file *file, uint64_t off, const void *data, size_t len, ht_error *err);
+/* Writes zeros up to the next multiple of `align` (a power of two). */
+HT_CHECKED ht_status hti_file_pad(hti_file *file, size_t align, ht_error *err);
+/* Flushes, and with `sync` also fsyncs, then closes. The file object is gone in any case. */
+HT_CHECKED ht_status hti_file_close(hti_file *file, bool sync, ht_error *err);
+/* Closes without a promise that anything reached the disk; NULL allowed. For error paths. */
+void hti_file_abandon(hti_file *file);
+
+/* A read-only mapping of a whole file; immutable, any thread. An empty file maps to len 0. */
+typedef struct hti_mapping {
+    const unsigned char *data; /* [len], 64-byte aligned */
+    size_t len;
+} hti_mapping;
+HT_CHECKED ht_status hti_map_file(const char *path, hti_mapping *out, ht_error *err);
+void hti_unmap_file(hti_mapping *mapping);
+
+/* Whole file into a buffer (cleared first); fails with HT_LIMIT over max_bytes. */
+HT_CHECKED ht_status hti_read_file(const char *path, size_t max_bytes, hti_buffer *out, ht_error *err);
+/* Temporary name, fsync, rename, fsync of the directory: afterwards either the old or the new content is there. */
+HT_CHECKED ht_status hti_replace_file(const char *path, const void *data, size_t len, ht_error *err);
+
+bool hti_path_exists(const char *path);
+bool hti_path_is_dir(const char *path);
+HT_CHECKED ht_status hti_file_size(const char *path, uint64_t *out, ht_error *err);
+HT_CHECKED ht_status hti_rename(const char *from, const char *to, ht_error *err);
+/* Removing what is not there is success. */
+HT_CHECKED ht_status hti_remove(const char *path, ht_error *err);
+/* Creates the directory and its parents; existing is success. */
+HT_CHECKED ht_status hti_make_dirs(const char *path, ht_error *err);
+HT_CHECKED ht_status hti_sync_dir(const char *path, ht_error *err);
+/* Calls fn for each entry name except "." and "..", in no order; stops when fn fails. */
+typedef ht_status (*hti_dir_fn)(void *ud, const char *name, ht_error *err);
+HT_CHECKED ht_status hti_list_dir(const char *path, hti_dir_fn fn, void *ud, ht_error *err);
+
+/* An exclusive advisory lock on a file (created if need be); HT_BUSY at once if another holder lives. */
+typedef struct hti_lock hti_lock;
+HT_CHECKED ht_status hti_lock_take(const char *path, hti_lock **out, ht_error *err);
+void hti_lock_release(hti_lock *lock);
+
+/*
+ * Reads bytes from a file descriptor that the room opened: "-" is standard input. Short reads happen
+ * only at the end. Used by codec's decompressing reader.
+ */
+typedef struct hti_input hti_input;
+HT_CHECKED ht_status hti_input_open(const char *path, hti_input **out, ht_error *err);
+HT_CHECKED ht_status hti_input_read(hti_input *input, void *into, size_t cap, size_t *len, ht_error *err);
+void hti_input_close(hti_input *input);
+
+/* ---- threads ---- */
+
+/*
+ * Runs fn(ud, chunk, thread) for every chunk in [0, n_chunks), each exactly once, over the pool
+ * (NULL or a nested call: inline, in order). `thread` < ht_pool_threads(pool), for scratch per
+ * thread. Chunks must not depend on the thread count. The status is that of the lowest failing
+ * chunk; `err` holds its message. After a failure later chunks may be skipped.
+ */
+typedef ht_status (*hti_chunk_fn)(void *ud, size_t chunk, size_t thread, ht_error *err);
+HT_CHECKED ht_status hti_pool_run(ht_pool *pool, size_t n_chunks, hti_chunk_fn fn, void *ud, ht_error *err);
+
+/* ---- machine ---- */
+
+typedef enum hti_cpu { HTI_CPU_SCALAR, HTI_CPU_AVX2, HTI_CPU_AVX512, HTI_CPU_AMX } hti_cpu;
+/*
+ * Best instruction set of this machine that HT_CPU (scalar|avx2|avx512|amx) allows; decided once.
+ * AVX2 means AVX2+FMA+F16C; AVX512 means F+BW+DQ+VL+VNNI; AMX adds tiles with int8 and bf16, for
+ * which the kernel's permission has been asked.
+ */
+hti_cpu hti_cpu_level(void);
+/* CPUs that this process may run on, at least 1. */
+size_t hti_cpu_count(void);
+/* The processor's name as the system tells it, "" if unknown; static. */
+const char *hti_cpu_model(void);
+
+/* Monotonic nanoseconds. */
+uint64_t hti_clock_ns(void);
+/* Peak resident memory of this process in bytes. */
+uint64_t hti_peak_memory(void);
+
+/* Opens a shared library by the first name that loads; NULL if none does. Symbols by hti_symbol. */
+typedef struct hti_library hti_library;
+hti_library *hti_library_open(const char *const *names, size_t n_names);
+/* Writes the symbol's address into *fn (any pointer type); false if missing. */
+bool hti_library_symbol(hti_library *library, const char *name, void *fn);
+
+#endif
