@@ -83,6 +83,13 @@ void hti_input_close(hti_input *input);
 typedef ht_status (*hti_chunk_fn)(void *ud, size_t chunk, size_t thread, ht_error *err);
 HT_CHECKED ht_status hti_pool_run(ht_pool *pool, size_t n_chunks, hti_chunk_fn fn, void *ud, ht_error *err);
 
+/* A plain lock; NULL when memory is out. */
+typedef struct hti_mutex hti_mutex;
+HT_CHECKED hti_mutex *hti_mutex_new(void);
+void hti_mutex_free(hti_mutex *mutex);
+void hti_mutex_lock(hti_mutex *mutex);
+void hti_mutex_unlock(hti_mutex *mutex);
+
 /* ---- machine ---- */
 
 typedef enum hti_cpu { HTI_CPU_SCALAR, HTI_CPU_AVX2, HTI_CPU_AVX512, HTI_CPU_AMX } hti_cpu;
