@@ -38,6 +38,17 @@ HT_API HT_CHECKED ht_status ht_model_find(const char *name, char *path, size_t p
 /* Folder in which models are installed, even if it does not exist yet. */
 HT_API HT_CHECKED ht_status ht_model_home(char *path, size_t path_cap, ht_error *err);
 
+/* ---- arrays on disk ---- */
+
+/* Writes a float32 array of rows [dim] in NumPy's npy format 1.0, row by row; the file is whole after finish. */
+typedef struct ht_npy_writer ht_npy_writer;
+HT_API HT_CHECKED ht_status ht_npy_writer_new(const char *path, uint32_t dim, ht_npy_writer **out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_npy_writer_add(ht_npy_writer *writer, const float *rows, size_t n_rows, ht_error *err);
+/* Completes the header and closes; frees the writer, also on failure. */
+HT_API HT_CHECKED ht_status ht_npy_writer_finish(ht_npy_writer *writer, ht_error *err);
+/* Gives up and removes the file; NULL allowed. */
+HT_API void ht_npy_writer_abort(ht_npy_writer *writer);
+
 /* ---- indexing ---- */
 
 typedef struct ht_index_opts {

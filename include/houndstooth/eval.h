@@ -37,7 +37,8 @@ HT_API ht_text ht_qrels_query(const ht_qrels *qrels, size_t n, size_t *n_docs);
 
 typedef struct ht_read_opts {
     uint32_t size;
-    bool lenient;   /* skip bad lines (counted, logged) where strict reading fails with file, line and reason */
+    bool lenient;     /* skip bad lines (counted, logged) where strict reading fails with file, line and reason */
+    bool optional_id; /* corpora: a record without an id gets an empty one */
 } ht_read_opts;
 
 /*

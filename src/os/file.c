@@ -352,6 +352,8 @@ ht_status hti_remove(const char *path, ht_error *err)
     return hti_os_fail(err, path, "remove");
 }
 
+void hti_discard(const char *path) { (void)unlink(path); }
+
 ht_status hti_make_dirs(const char *path, ht_error *err)
 {
     char *copy = copy_path(path);

@@ -51,6 +51,8 @@ HT_CHECKED ht_status hti_file_size(const char *path, uint64_t *out, ht_error *er
 HT_CHECKED ht_status hti_rename(const char *from, const char *to, ht_error *err);
 /* Removing what is not there is success. */
 HT_CHECKED ht_status hti_remove(const char *path, ht_error *err);
+/* Removes a file on a path that fails already: nothing more can be told. */
+void hti_discard(const char *path);
 /* Creates the directory and its parents; existing is success. */
 HT_CHECKED ht_status hti_make_dirs(const char *path, ht_error *err);
 HT_CHECKED ht_status hti_sync_dir(const char *path, ht_error *err);
