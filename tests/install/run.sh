@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs a build into a temporary prefix, builds every example against it with pkg-config, runs them.
+#   run.sh BUILD_DIR SOURCE_DIR
+set -eu
+build=$1 source=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+DESTDIR= cmake --install "$build" --prefix "$work/prefix" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+pc=$(dirname "$(find "$work/prefix" -name houndstooth.pc)")
+cp -r "$source/examples" "$work/examples"
+PKG_CONFIG_PATH=$pc make -s -C "$work/examples"
+LD_LIBRARY_PATH=$(dirname "$pc"); export LD_LIBRARY_PATH
+cd "$work/examples"
+model=$source/tests/data/golden/bert_tiny
+
+./tokenize "$model" "boundary layer" | grep -q '\[CLS\]'
+./encode "$model" "boundary layer" "the boundary layer of a wing" | grep -q 'x [0-9]* vectors of 32: MaxSim'
+head -50 "$source/data/cranfield/corpus.jsonl" >"$work/corpus.jsonl"
+./index_search "$work/c.ht" "$work/corpus.jsonl" "$model" "boundary layer" | grep -q '^50 documents'
+gzip -dc "$source/tests/data/golden_eval/cranfield.k0.9b0.4.top100.run.gz" >"$work/a.run"
+./evaluate "$source/data/cranfield/qrels/test.tsv" "$work/a.run" | grep -q '^ndcg@10 *0\.3510'
+"$work/prefix/bin/hound" --version | grep -q '^hound 0'
+"$work/prefix/bin/hound" info "$work/c.ht" | grep -q '50 documents'
+echo "installed, built and ran: tokenize encode index_search evaluate hound"
