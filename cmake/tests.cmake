@@ -1,5 +1,7 @@
 # add_ht_test(NAME file.c ...): one cmocka program over the static library, run from the source root.
-# LABELS and TIMEOUT as in CTest. HT_TEST_DATA is the folder of test data.
+# LABELS and TIMEOUT as in CTest. HT_TEST_DATA is the folder of test data. Label `slow`: in release builds only;
+# label `tsan`: also under ThreadSanitizer, where `ninja tsan_tests` builds just these (none may need oneDNN).
+add_custom_target(tsan_tests)
 function(add_ht_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;ENV;ARGS" ${ARGN})
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
@@ -7,6 +9,9 @@ function(add_ht_test name)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support)
   target_compile_definitions(${name} PRIVATE HT_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data" HT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   ht_flags(${name})
+  if("tsan" IN_LIST arg_LABELS)
+    add_dependencies(tsan_tests ${name})
+  endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
