@@ -15,7 +15,8 @@ ht_status hti_fail_context(ht_error *err, ht_status status, const char *fmt, ...
 /* Sends one formatted line to the log callback, if there is one. */
 void hti_log(ht_log_level level, const char *fmt, ...) HT_PRINTF(2, 3);
 
-#define HT_FAIL(err, status, ...) hti_fail((err), HT_##status, __VA_ARGS__)
+/* The value is a constant, so that compilers and analyzers see that a failure is never HT_OK. */
+#define HT_FAIL(err, status, ...) ((void)hti_fail((err), HT_##status, __VA_ARGS__), (ht_status)HT_##status)
 
 #define HT_TRY(expr)                                 \
     do {                                             \
