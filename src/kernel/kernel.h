@@ -4,6 +4,7 @@
 #ifndef HTI_KERNEL_KERNEL_H
 #define HTI_KERNEL_KERNEL_H
 
+#include "encoder_kernels.h"
 #include "maxsim.h"
 
 #endif
