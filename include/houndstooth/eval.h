@@ -47,7 +47,7 @@ typedef struct ht_read_opts {
  */
 HT_API HT_CHECKED ht_status ht_run_read(const char *path, const ht_read_opts *opts, ht_run **out, ht_error *err);
 HT_API HT_CHECKED ht_status ht_qrels_read(const char *path, const ht_read_opts *opts, ht_qrels **out, ht_error *err);
-/* Writes a run in TREC form, atomically ("-" is standard output): rows by rank, scores with 17 significant digits, so that reading gives the same doubles. */
+/* Writes a run in TREC form, atomically ("-" is standard output): rows in their order, which becomes the rank; tag NULL is "houndstooth"; scores with 17 significant digits, so that reading gives the same doubles. */
 HT_API HT_CHECKED ht_status ht_run_write(const ht_run *run, const char *path, const char *tag, ht_error *err);
 
 /* ---- corpora and queries ---- */
@@ -115,8 +115,8 @@ typedef struct ht_significance {
     size_t n, wins, losses, ties;
     double mean_difference;
     double t, t_p;      /* paired two-sided t-test, n - 1 degrees of freedom; NaN / 1 where undefined */
-    double flip_p;      /* sign-flip randomisation: exact for n <= 20, else (count + 1) / (n_flips + 1) */
-    uint64_t n_flips;   /* 2^n when exact */
+    double flip_p;      /* sign-flip randomisation: exact if at most 20 differences are not 0, else (count + 1) / (n_flips + 1) */
+    uint64_t n_flips;   /* 2^(n - ties) when exact */
 } ht_significance;
 HT_API HT_CHECKED ht_status ht_significance_test(const double *a, const double *b, size_t n, uint64_t n_flips, uint64_t seed,
                                                  ht_significance *out, ht_error *err);
@@ -139,14 +139,15 @@ HT_API void ht_fusion_opts_init(ht_fusion_opts *opts);
 HT_API HT_CHECKED ht_status ht_fusion_find(const char *name, ht_fusion *out, ht_error *err);
 /*
  * Fuses runs query by query. Input ranks are file order. Min-max is per query over the window; a list of equal
- * scores becomes all 1. A missing document adds 0. Order: score rounded to 12 decimals
+ * scores becomes all 1. A missing document adds 0. Scores are rounded to 12 decimals; order: score
  * descending, best input rank ascending, document id ascending by bytes.
  */
 HT_API HT_CHECKED ht_status ht_fuse(const ht_run *const *runs, size_t n_runs, const ht_fusion_opts *opts, ht_run **out, ht_error *err);
 
 /*
  * The same for one query over ordinals: lists [n_lists] of hits, best first; out [out_cap]. Ties by best
- * input rank, then ordinal. Used by hybrid search.
+ * input rank, then ordinal. A hit at the end with score -infinity matched nothing and is left out; other
+ * scores that are not finite fail with INVALID. Allocates nothing up to 512 hits in all. Used by hybrid search.
  */
 typedef struct ht_hit_list {
     const ht_hit *hits;

@@ -2,7 +2,7 @@
  * json.c - jansson behind the library's errors and allocator.
  *
  * jansson's allocator is process-wide, so it is set once, on first use; what it makes is counted and
- * can be made to fail like any block of ours.
+ * can be made to fail like any block of ours. Thread rule: the flag that an allocation failed is per thread.
  * Easy to get wrong: without JSON_REJECT_DUPLICATES the last of two equal keys would win silently.
  */
 #include "codec.h"
@@ -14,7 +14,15 @@
 
 static pthread_once_t json_once = PTHREAD_ONCE_INIT;
 
-static void *json_malloc(size_t size) { return hti_alloc(size); }
+/* jansson's allocator has no user data, and out of memory it may call a sound text malformed: this tells. */
+static _Thread_local bool json_starved;
+
+static void *json_malloc(size_t size)
+{
+    void *made = hti_alloc(size);
+    if (!made) json_starved = true;
+    return made;
+}
 static void json_free(void *ptr) { hti_free(ptr); }
 static void use_our_allocator(void) { json_set_alloc_funcs(json_malloc, json_free); }
 
@@ -22,9 +30,10 @@ ht_status hti_json_parse(ht_text text, const char *name, uint64_t line, json_t *
 {
     (void)pthread_once(&json_once, use_our_allocator);
     json_error_t why;
+    json_starved = false;
     *out = json_loadb(text.len ? text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     if (*out) return HT_OK;
-    if (json_error_code(&why) == json_error_out_of_memory) return HTI_NO_MEMORY(err);
+    if (json_starved) return HTI_NO_MEMORY(err);
     if (line > 0)
         return HT_FAIL(err, PARSE, "%s:%llu:%d: not valid JSON: %s", name, (unsigned long long)line, why.column, why.text);
     return HT_FAIL(err, PARSE, "%s:%d:%d: not valid JSON: %s", name, why.line, why.column, why.text);

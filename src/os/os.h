@@ -73,6 +73,8 @@ typedef struct hti_input hti_input;
 HT_CHECKED ht_status hti_input_open(const char *path, hti_input **out, ht_error *err);
 HT_CHECKED ht_status hti_input_read(hti_input *input, void *into, size_t cap, size_t *len, ht_error *err);
 void hti_input_close(hti_input *input);
+/* Writes all bytes to standard output: only where a caller named it, as the path "-". */
+HT_CHECKED ht_status hti_write_standard_output(const void *data, size_t len, ht_error *err);
 
 /* ---- threads ---- */
 
