@@ -4,7 +4,7 @@
 Three consumers need properties of three Unicode versions, so each code point gets one record:
 
 - `wb`, EXT_PICT: word segmentation (UAX #29), the version of the data files;
-- `std`, STD_*: Lucene's StandardTokenizer, which is fixed to Unicode 9.0 and Emoji 11.0;
+- `std`, STD_*: Lucene's StandardTokenizer, which is fixed to Unicode 12.1;
 - HF_*: what the Hugging Face tokenizers library uses: categories of Unicode 8.0, normalization of
   Unicode 9.0, white space (the same in all versions), word characters of the data files.
 
@@ -45,10 +45,12 @@ FLAGS = (
 
 # --- values that have changed since ---
 
-# Unicode 9.0 word break values, where the code point is as old but today's value differs.
-WB9: dict[int, str] = {}
-EMOJI11_EXT_PICT_ADD: list[tuple[int, int]] = []
-EMOJI11_EXT_PICT_DROP: list[tuple[int, int]] = []
+# Unicode 12.1 word break values, where the code point is as old but today's value differs.
+WB12: dict[int, str] = {0x55A: "OTHER", 0x55F: "OTHER", 0x58A: "OTHER"}
+WB12 |= dict.fromkeys([*range(0x2E5, 0x2EC), *range(0xA708, 0xA717)], "OTHER")
+# Pictographs then, assigned to something else since.
+PICT12_ADD = [(0x1FB00, 0x1FBFF)]
+HAN12_DROP = {0x16FE2}
 # Unicode 8.0 categories.
 MN8_ADD, MN8_DROP = {0x1734}, {0x1885, 0x1886, 0xA9BD, 0x111C9}
 PUNCT8_ADD: set[int] = {0x166D, 0x111C9}
@@ -118,9 +120,9 @@ class Ucd:
 
 def std_class(ucd: Ucd, code: int) -> str:
     """Class of a code point in Lucene's grammar."""
-    if code in WB9:
-        value = WB9[code]
-    elif ucd.age[code] > (9, 0):
+    if code in WB12:
+        value = WB12[code]
+    elif ucd.age[code] > (12, 1):
         value = "OTHER"
     else:
         value = ucd.wb[code]
@@ -134,25 +136,24 @@ def flag_sets(ucd: Ucd) -> dict[str, set[int]]:
     """The code points of each flag."""
     old = lambda version: {c for c in range(N_CODES) if ucd.age[c] <= version}  # noqa: E731
     of = lambda *cats: {c for c in range(N_CODES) if ucd.category[c] in cats}  # noqa: E731
-    age8, age9 = old((8, 0)), old((9, 0))
+    age8, age9, age12 = old((8, 0)), old((9, 0)), old((12, 1))
     regional = {c for c in range(N_CODES) if ucd.wb[c] == "RI"}
-    modifiers = ucd.emoji("Emoji_Modifier", 11.0)
+    modifiers = ucd.emoji("Emoji_Modifier", 12.1)
     not_plain = regional | modifiers | set(map(ord, "0123456789#*©®™\u3030\u303d"))
-    pict11 = ucd.emoji("Extended_Pictographic", 11.0)
-    pict11 |= {c for first, last in EMOJI11_EXT_PICT_ADD for c in range(first, last + 1)}
-    pict11 -= {c for first, last in EMOJI11_EXT_PICT_DROP for c in range(first, last + 1)}
+    pict = ucd.emoji("Extended_Pictographic", 99.0)
+    pict12 = pict | {c for first, last in PICT12_ADD for c in range(first, last + 1)}
     marks = of("Mn", "Mc", "Me")
     ascii_punct = {c for c in range(33, 127) if not chr(c).isalnum()}
     word = ucd.binary("DerivedCoreProperties.txt", "Alphabetic") | marks | of("Nd", "Pc")
-    script = lambda name: {c for c in age9 if ucd.script[c] == name}  # noqa: E731
+    script = lambda name: {c for c in age12 if ucd.script[c] == name}  # noqa: E731
     return {
-        "EXT_PICT": ucd.emoji("Extended_Pictographic", 99.0),
+        "EXT_PICT": pict,
         "STD_HANGUL": {c for c in script("Hangul") if std_class(ucd, c) == "ALETTER"},
-        "STD_HAN": script("Han"),
+        "STD_HAN": script("Han") - HAN12_DROP,
         "STD_HIRAGANA": script("Hiragana"),
-        "STD_COMPLEX": {c for c in age9 if ucd.line_break[c] == "SA"},
-        "STD_EMOJI": pict11 | (ucd.emoji("Emoji", 11.0) - not_plain),
-        "STD_EMOJI_BASE": ucd.emoji("Emoji_Modifier_Base", 11.0),
+        "STD_COMPLEX": {c for c in age12 if ucd.line_break[c] == "SA"},
+        "STD_EMOJI": pict12 | (ucd.emoji("Emoji", 12.1) - not_plain),
+        "STD_EMOJI_BASE": ucd.emoji("Emoji_Modifier_Base", 12.1),
         "STD_EMOJI_MOD": modifiers,
         "HF_OTHER": (of("Cc", "Cf", "Co") & age8) | {0xFFFD},
         "HF_PUNCT": (of("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po") & age8) | PUNCT8_ADD | ascii_punct,
