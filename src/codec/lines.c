@@ -171,7 +171,7 @@ static void give_line(hti_lines *lines, size_t at, size_t skip, ht_text *line)
 
 static ht_status too_long(hti_lines *lines, ht_error *err)
 {
-    return HT_FAIL(err, LIMIT, "%s:%llu: line longer than %zu bytes", lines->path, (unsigned long long)lines->number,
+    return HT_FAIL(err, LIMIT, "%s:%llu: line longer than %zu bytes; shorten or split it", lines->path, (unsigned long long)lines->number,
                    lines->max_line);
 }
 
