@@ -18,7 +18,7 @@
 
 #include "maxsim_lanes.h"
 
-enum { TILE_ROWS = 16, WINDOW = 32, MAX_GROUP = 2, TILE_BYTES = 1024, PREFETCH_ROWS = 32 };
+enum { TILE_ROWS = 16, WINDOW = 32, MAX_GROUP = 2, TILE_BYTES = 1024, PREFETCH_ROWS = 64 };
 
 typedef struct tile_config {
     uint8_t palette, start_row, reserved[14];
@@ -68,13 +68,15 @@ typedef struct tile_job {
     const int32_t *offsets; /* [blocks][16] */
     const hti_rows *rows;
     hti_row_span span;
+    size_t next;          /* first row of the span to follow, for prefetching */
     const uint8_t *spare; /* [WINDOW][row_bytes]: copy of a segment smaller than a window, else NULL */
     float *best;          /* [blocks * 16] */
     uint32_t *from;       /* the same, NULL if not asked for */
 } tile_job;
 
-/* sums [WINDOW][blocks][16] of the rows at `rows`. */
-HTI_INLINE void tile_dots(const uint8_t *rows, const tile_job *job, const size_t n_blocks, int32_t *sums)
+/* sums [WINDOW][blocks][16] of the rows at `rows`; `ahead` is what to prefetch meanwhile. */
+HTI_INLINE void tile_dots(const uint8_t *rows, const char *ahead, const tile_job *job, const size_t n_blocks,
+                          int32_t *sums)
 {
     const size_t row_bytes = job->rows->row_bytes, second = TILE_ROWS * row_bytes;
     const int8_t *query = job->query;
@@ -85,7 +87,6 @@ HTI_INLINE void tile_dots(const uint8_t *rows, const tile_job *job, const size_t
         _tile_loadd(3, job->offsets + 16, 0);
     }
     for (size_t k = 0; k < row_bytes; k += 64, query += n_blocks * TILE_BYTES) {
-        const uint8_t *ahead = rows + PREFETCH_ROWS * row_bytes + k;
         _tile_loadd(4, rows + k, row_bytes);
         _tile_loadd(6, query, 64);
         _tile_dpbusd(0, 4, 6);
@@ -96,7 +97,7 @@ HTI_INLINE void tile_dots(const uint8_t *rows, const tile_job *job, const size_t
             _tile_dpbusd(2, 4, 7);
             _tile_dpbusd(3, 5, 7);
         }
-        for (size_t i = 0; i < WINDOW; i++) _mm_prefetch((const char *)ahead + i * row_bytes, _MM_HINT_T0);
+        for (size_t i = 0; i < WINDOW; i++, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T1);
     }
     const size_t stride = n_blocks * 64, below = TILE_ROWS * n_blocks * 16;
     _tile_stored(0, sums, stride);
@@ -127,7 +128,8 @@ HTI_INLINE void tile_group(const tile_job *job, const size_t n_blocks, const boo
     for (size_t at = 0, n; at < job->span.n; at += n) {
         const size_t start = window_start(job, at), skip = job->span.first + at - start;
         n = HTI_MIN(WINDOW - skip, job->span.n - at);
-        tile_dots(data + start * job->rows->row_bytes, job, n_blocks, sums);
+        const char *ahead = hti_row_ahead(job->rows, job->span, at + PREFETCH_ROWS, job->next);
+        tile_dots(data + start * job->rows->row_bytes, ahead, job, n_blocks, sums);
         for (size_t i = 0; i < n; i++) {
             const v16 scale = v16_splat(job->rows->scales[start + skip + i]);
             for (size_t b = 0; b < n_blocks; b++) {
@@ -185,6 +187,7 @@ static void maxsim_int8(const hti_packed_query *query, const hti_rows *rows, con
     load_config(memory);
     for (size_t i = 0; i < n_spans; i++) {
         tile_job job = {.rows = rows, .span = spans[i], .spare = spare, .best = best};
+        job.next = spans[i + (i + 1 < n_spans)].first;
         scores[i] = spans[i].n ? 0.0 : (double)-INFINITY;
         for (size_t t = 0, n; t < query->n_query && spans[i].n; t += n) {
             n = run_group(query, t, &job);

@@ -8,8 +8,9 @@
  * Folding a pair of blocks with vshufps mixes their lanes by fours; the packing places the query vectors so that
  * the folded register holds 16 of them in order. A block without a partner folds into lanes 0, 1, 4, 5, 8, 9, ...
  * Workload: 176 rows of 384 bytes against 23 query vectors: 25,344 vpdpbusd a document, two a cycle. The register
- * block of rows x blocks (12 x 1, 12 x 2, 8 x 3, 6 x 4) keeps at least 12 sums in flight (latency 5, two ports) and
- * loads well under two registers a cycle. Rows ahead are prefetched: one core's hardware prefetcher does not keep up.
+ * block of rows x blocks (12 x 1, 12 x 2, 6 x 3, 6 x 4) keeps at least 12 sums in flight (latency 5, two ports) and
+ * loads well under two registers a cycle; 8 x 3 would fit too, but gcc 12 then spills inside the loop. Rows ahead are
+ * prefetched into L2: one core alone, with its hardware prefetcher, reads memory at half the rate.
  * Easy to get wrong: offsets (-128 * sum of the query vector) start the even lane of each pair; the odd starts at 0.
  */
 #include "maxsim_int.h"
@@ -18,7 +19,7 @@
 
 #include "maxsim_lanes.h"
 
-enum { MAX_GROUP = 4, PREFETCH_ROWS = 16 };
+enum { MAX_GROUP = 4, PREFETCH_ROWS = 64 };
 
 /* Blocks of the group that starts where `left` blocks are left. */
 static size_t group_blocks(size_t left) { return left == 5 ? 2 : HTI_MIN(left, (size_t)MAX_GROUP); }
@@ -66,31 +67,43 @@ typedef struct vnni_job {
     const int32_t *offsets; /* [blocks][16] */
     const hti_rows *rows;
     hti_row_span span;
+    size_t next;    /* first row of the span to follow, for prefetching */
     float *best;    /* [blocks rounded up to even, * 8] */
     uint32_t *from; /* the same, NULL if not asked for */
 } vnni_job;
 
+/* One step: 8 bytes of each row against the same 8 of every query vector. */
+HTI_INLINE void vnni_step(const uint8_t *const *row, size_t k, const int8_t *query, const size_t n_rows,
+                          const size_t n_blocks, __m512i *sums)
+{
+    __m512i q[MAX_GROUP];
+#pragma GCC unroll 4
+    for (size_t b = 0; b < n_blocks; b++) q[b] = _mm512_loadu_si512(query + b * 64);
+#pragma GCC unroll 12
+    for (size_t i = 0; i < n_rows; i++) {
+        int64_t eight;
+        memcpy(&eight, row[i] + k, sizeof eight);
+        const __m512i d = _mm512_set1_epi64(eight);
+#pragma GCC unroll 4
+        for (size_t b = 0; b < n_blocks; b++)
+            sums[i * n_blocks + b] = _mm512_dpbusd_epi32(sums[i * n_blocks + b], d, q[b]);
+    }
+}
+
 /* sums [n_rows][n_blocks]: two partial dot products a query vector. */
-HTI_INLINE void vnni_dots(const uint8_t *const *row, const vnni_job *job, const size_t n_rows, const size_t n_blocks,
-                          __m512i *sums)
+HTI_INLINE void vnni_dots(const uint8_t *const *row, const vnni_job *job, const char *ahead, const size_t n_rows,
+                          const size_t n_blocks, __m512i *sums)
 {
     const size_t row_bytes = job->rows->row_bytes;
     const int8_t *query = job->query;
 #pragma GCC unroll 24
     for (size_t i = 0; i < n_rows * n_blocks; i++) sums[i] = _mm512_loadu_si512(job->offsets + i % n_blocks * 16);
-    for (size_t k = 0; k < row_bytes; k += 8, query += n_blocks * 64) {
-        __m512i q[MAX_GROUP];
-#pragma GCC unroll 4
-        for (size_t b = 0; b < n_blocks; b++) q[b] = _mm512_loadu_si512(query + b * 64);
+    for (size_t k = 0; k < row_bytes; k += 64) {
 #pragma GCC unroll 12
-        for (size_t i = 0; i < n_rows; i++) {
-            int64_t eight;
-            memcpy(&eight, row[i] + k, sizeof eight);
-            const __m512i d = _mm512_set1_epi64(eight);
-#pragma GCC unroll 4
-            for (size_t b = 0; b < n_blocks; b++)
-                sums[i * n_blocks + b] = _mm512_dpbusd_epi32(sums[i * n_blocks + b], d, q[b]);
-        }
+        for (size_t i = 0; i < n_rows; i++, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T1);
+#pragma GCC unroll 8
+        for (size_t step = 0; step < 64; step += 8, query += n_blocks * 64)
+            vnni_step(row, k + step, query, n_rows, n_blocks, sums);
     }
 }
 
@@ -132,12 +145,6 @@ HTI_INLINE void store_best(const best_lanes *best, const vnni_job *job, const si
     }
 }
 
-HTI_INLINE void prefetch_rows(const vnni_job *job, size_t first, const size_t n_rows)
-{
-    const char *at = (const char *)job->rows->data + (job->span.first + first) * job->rows->row_bytes;
-    for (size_t i = 0; i < n_rows * job->rows->row_bytes; i += 64) _mm_prefetch(at + i, _MM_HINT_T0);
-}
-
 HTI_INLINE void vnni_group(const vnni_job *job, const size_t n_rows, const size_t n_blocks, const bool with_from)
 {
     best_lanes best;
@@ -151,8 +158,8 @@ HTI_INLINE void vnni_group(const vnni_job *job, const size_t n_rows, const size_
         const uint8_t *row[12];
 #pragma GCC unroll 12
         for (size_t i = 0; i < n_rows; i++) row[i] = data + HTI_MIN(first + i, job->span.n - 1) * job->rows->row_bytes;
-        prefetch_rows(job, first + PREFETCH_ROWS, n_rows);
-        vnni_dots(row, job, n_rows, n_blocks, sums);
+        vnni_dots(row, job, hti_row_ahead(job->rows, job->span, first + PREFETCH_ROWS, job->next), n_rows, n_blocks,
+                  sums);
 #pragma GCC unroll 12
         for (size_t i = 0; i < n_rows; i++) {
             const size_t at = HTI_MIN(first + i, job->span.n - 1);
@@ -168,11 +175,11 @@ HTI_INLINE void vnni_group(const vnni_job *job, const size_t n_rows, const size_
     static void name(const vnni_job *job) { vnni_group(job, n_rows, n_blocks, with_from); }
 GROUP_FUNCTION(best_of_1, 12, 1, false)
 GROUP_FUNCTION(best_of_2, 12, 2, false)
-GROUP_FUNCTION(best_of_3, 8, 3, false)
+GROUP_FUNCTION(best_of_3, 6, 3, false)
 GROUP_FUNCTION(best_of_4, 6, 4, false)
 GROUP_FUNCTION(match_of_1, 12, 1, true)
 GROUP_FUNCTION(match_of_2, 12, 2, true)
-GROUP_FUNCTION(match_of_3, 8, 3, true)
+GROUP_FUNCTION(match_of_3, 6, 3, true)
 GROUP_FUNCTION(match_of_4, 6, 4, true)
 
 typedef void (*group_fn)(const vnni_job *job);
@@ -194,7 +201,7 @@ static void maxsim_int8(const hti_packed_query *query, const hti_rows *rows, con
 {
     float best[8 * MAX_GROUP];
     for (size_t i = 0; i < n_spans; i++) {
-        vnni_job job = {.rows = rows, .span = spans[i], .best = best};
+        vnni_job job = {.rows = rows, .span = spans[i], .next = spans[i + (i + 1 < n_spans)].first, .best = best};
         scores[i] = spans[i].n ? 0.0 : (double)-INFINITY;
         for (size_t t = 0, n; t < query->n_query && spans[i].n; t += n) {
             n = run_group(query, t, &job);
@@ -207,7 +214,7 @@ static void match_int8(const hti_packed_query *query, const hti_rows *rows, hti_
 {
     float best[8 * MAX_GROUP];
     uint32_t from[8 * MAX_GROUP];
-    vnni_job job = {.rows = rows, .span = span, .best = best, .from = from};
+    vnni_job job = {.rows = rows, .span = span, .next = span.first, .best = best, .from = from};
     for (size_t t = 0, n; t < query->n_query; t += n) {
         n = run_group(query, t, &job);
         for (size_t i = 0; i < n; i++)

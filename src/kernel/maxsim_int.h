@@ -23,6 +23,16 @@ static inline double hti_maxsim_sum(double sum, const float *best, const float *
     return sum;
 }
 
+/*
+ * Where row `at` of a span lies, for prefetching; beyond its end the rows of the span to come, which starts at row
+ * `next`. The address may lie beyond the segment: prefetching it does no harm.
+ */
+static inline const char *hti_row_ahead(const hti_rows *rows, hti_row_span span, size_t at, size_t next)
+{
+    const size_t row = at < span.n ? span.first + at : next + (at - span.n);
+    return (const char *)((uintptr_t)rows->data + row * rows->row_bytes);
+}
+
 static inline float hti_match_score(float best, float scale) { return (float)((double)best * (double)scale); }
 
 #endif
