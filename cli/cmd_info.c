@@ -94,7 +94,7 @@ ht_status hound_check(int argc, char **argv, ht_error *err)
     const ht_status status = ht_collection_check(positional.items[0], &bar.monitor, print_problem, &n_problems, err);
     progress_end(&bar);
     if (status == HT_OK && !quiet) printf("%s: whole\n", positional.items[0]);
-    if (status == HT_CORRUPT && n_problems > 0) return fail(err, HT_CORRUPT, "%s: %zu problems", positional.items[0], n_problems);
+    if (status == HT_CORRUPT && n_problems > 0) return fail(err, HT_CORRUPT, "%s: %zu problem%s", positional.items[0], n_problems, n_problems == 1 ? "" : "s");
     return status;
 }
 
