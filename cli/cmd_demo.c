@@ -30,11 +30,16 @@ static void print_stages(const ht_index_stats *stats, uint64_t wall_ns)
 {
     const double seconds = (double)wall_ns / 1e9, encode = (double)stats->encode_ns / 1e9;
     printf("Indexed %llu documents in %.1f s\n", (unsigned long long)stats->n_docs, seconds);
-    printf("  %-10s %8.2f s  %9.0f documents/s  %9.0f tokens/s\n", "encode", encode, (double)stats->n_docs / encode, (double)stats->n_tokens / encode);
-    printf("  %-10s %8.2f s  %9.0f documents/s\n", "vectors", (double)stats->vectors_ns / 1e9, (double)stats->n_docs * 1e9 / (double)stats->vectors_ns);
-    printf("  %-10s %8.2f s  %9.0f documents/s\n", "lexical", (double)stats->lexical_ns / 1e9, (double)stats->n_docs * 1e9 / (double)stats->lexical_ns);
-    printf("  %-10s %8.2f s  (read %.2f s, commit %.2f s)\n", "store", (double)stats->store_ns / 1e9, (double)stats->read_ns / 1e9, (double)stats->commit_ns / 1e9);
-    printf("  %llu of %llu documents were longer than the model's limit and were cut\n", (unsigned long long)stats->n_truncated, (unsigned long long)stats->n_docs);
+    printf("  %-10s %8.2f s  %9.0f documents/s  %9.0f tokens/s\n", "encode", encode, (double)stats->n_docs / encode,
+           (double)stats->n_tokens / encode);
+    printf("  %-10s %8.2f s  %9.0f documents/s\n", "vectors", (double)stats->vectors_ns / 1e9,
+           (double)stats->n_docs * 1e9 / (double)stats->vectors_ns);
+    printf("  %-10s %8.2f s  %9.0f documents/s\n", "lexical", (double)stats->lexical_ns / 1e9,
+           (double)stats->n_docs * 1e9 / (double)stats->lexical_ns);
+    printf("  %-10s %8.2f s  (read %.2f s, commit %.2f s)\n", "store", (double)stats->store_ns / 1e9,
+           (double)stats->read_ns / 1e9, (double)stats->commit_ns / 1e9);
+    printf("  %llu of %llu documents were longer than the model's limit and were cut\n",
+           (unsigned long long)stats->n_truncated, (unsigned long long)stats->n_docs);
 }
 
 static ht_status build_index(const demo_args *args, const demo_paths *paths, ht_pool *pool, ht_error *err)
@@ -62,7 +67,8 @@ static ht_status build_index(const demo_args *args, const demo_paths *paths, ht_
 }
 
 /* Opens the collection; one that is not there, or holds nothing, is made first. */
-static ht_status open_or_build(const demo_args *args, const demo_paths *paths, ht_pool *pool, ht_collection **out, ht_error *err)
+static ht_status open_or_build(const demo_args *args, const demo_paths *paths, ht_pool *pool, ht_collection **out,
+                               ht_error *err)
 {
     ht_collection_opts opts;
     ht_collection_opts_init(&opts);
@@ -145,8 +151,9 @@ static void print_sizes(const ht_collection *collection)
     ht_collection_get_info(collection, &info);
     if (info.n_docs == 0) return;
     char all[32];
-    printf("\nIndex: %s in all; bytes a document: vectors %llu, lexical %llu, everything %llu\n", human_bytes(info.size_bytes, all, sizeof all),
-           (unsigned long long)(info.vectors.size_bytes / info.n_docs), (unsigned long long)(info.lexical.size_bytes / info.n_docs),
+    printf("\nIndex: %s in all; bytes a document: vectors %llu, lexical %llu, everything %llu\n",
+           human_bytes(info.size_bytes, all, sizeof all), (unsigned long long)(info.vectors.size_bytes / info.n_docs),
+           (unsigned long long)(info.lexical.size_bytes / info.n_docs),
            (unsigned long long)(info.size_bytes / info.n_docs));
 }
 
@@ -171,7 +178,10 @@ static ht_status run_demo(const demo_args *args, ht_pool *pool, ht_error *err)
     (void)snprintf(paths.corpus, sizeof paths.corpus, "%s/corpus.jsonl", args->data);
     (void)snprintf(paths.queries, sizeof paths.queries, "%s/queries.jsonl", args->data);
     (void)snprintf(paths.qrels, sizeof paths.qrels, "%s/qrels/test.tsv", args->data);
-    if (!exists(paths.corpus)) return fail(err, HT_NOT_FOUND, "%s is not there; give --data DIR with corpus.jsonl, queries.jsonl and qrels/test.tsv", paths.corpus);
+    if (!exists(paths.corpus))
+        return fail(err, HT_NOT_FOUND,
+                    "%s is not there; give --data DIR with corpus.jsonl, queries.jsonl and qrels/test.tsv",
+                    paths.corpus);
     demo_data data;
     memset(&data, 0, sizeof data);
     ht_collection *collection = NULL;
@@ -191,8 +201,12 @@ static ht_status run_demo(const demo_args *args, ht_pool *pool, ht_error *err)
 
 ht_status hound_demo(int argc, char **argv, ht_error *err)
 {
-    demo_args args = {.data = "data/cranfield", .dir = "build/demo/cranfield.ht", .model = "default",
-                      .query = "what similarity laws must be obeyed when constructing aeroelastic models of heated high speed aircraft"};
+    demo_args args = {
+        .data = "data/cranfield",
+        .dir = "build/demo/cranfield.ht",
+        .model = "default",
+        .query =
+            "what similarity laws must be obeyed when constructing aeroelastic models of heated high speed aircraft"};
     const opt_row rows[] = {
         {"data", 0, OPT_TEXT, &args.data, "DIR", "BEIR folder (default data/cranfield)"},
         {"dir", 0, OPT_TEXT, &args.dir, "DIR", "where the collection is kept (default build/demo/cranfield.ht)"},
@@ -201,10 +215,14 @@ ht_status hound_demo(int argc, char **argv, ht_error *err)
         {"jobs", 'j', OPT_COUNT, &args.jobs, "N", "threads (default: one a CPU)"},
         {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no progress"},
     };
-    const opt_spec spec = {"demo [options]",
-                           "Indexes a real collection, searches it in every mode, judges the runs with the collection's relevance\n"
-                           "judgements and prints quality, time per stage and a sample.",
-                           "  hound demo", ROWS(rows), 0, 0};
+    const opt_spec spec = {
+        "demo [options]",
+        "Indexes a real collection, searches it in every mode, judges the runs with the collection's relevance\n"
+        "judgements and prints quality, time per stage and a sample.",
+        "  hound demo",
+        ROWS(rows),
+        0,
+        0};
     text_list positional;
     bool helped;
     TRY(opt_parse(&spec, argc, argv, &positional, &helped, err));

@@ -67,7 +67,9 @@ static size_t pair_values(const ht_evaluation *a, const ht_evaluation *b, size_t
     size_t n = 0;
     for (size_t i = 0, j = 0; i < a->n_queries; i++) {
         for (size_t probe = j; probe < b->n_queries; probe++) {
-            if (a->queries[i].len != b->queries[probe].len || memcmp(a->queries[i].data, b->queries[probe].data, a->queries[i].len) != 0) continue;
+            if (a->queries[i].len != b->queries[probe].len ||
+                memcmp(a->queries[i].data, b->queries[probe].data, a->queries[i].len) != 0)
+                continue;
             x[n] = a->values[i * a->n_measures + measure];
             y[n++] = b->values[probe * b->n_measures + measure];
             j = probe + 1;
@@ -77,22 +79,26 @@ static size_t pair_values(const ht_evaluation *a, const ht_evaluation *b, size_t
     return n;
 }
 
-static ht_status compare(const ht_evaluation *a, const ht_evaluation *b, const ht_measure *measures, const evaluate_args *args, ht_error *err)
+static ht_status compare(const ht_evaluation *a, const ht_evaluation *b, const ht_measure *measures,
+                         const evaluate_args *args, ht_error *err)
 {
     double *x = calloc(a->n_queries + 1, sizeof *x), *y = calloc(a->n_queries + 1, sizeof *y);
     ht_status status = x && y ? HT_OK : fail(err, HT_NO_MEMORY, "out of memory comparing two runs");
     json_t *rows = args->json ? json_array() : NULL;
-    if (status == HT_OK && !rows) printf("\n%-16s %8s %8s %9s %6s %6s %6s %9s %9s\n", "measure", "run", "run2", "change", "wins", "losses", "ties", "t-test p", "flip p");
+    if (status == HT_OK && !rows)
+        printf("\n%-16s %8s %8s %9s %6s %6s %6s %9s %9s\n", "measure", "run", "run2", "change", "wins", "losses",
+               "ties", "t-test p", "flip p");
     for (size_t m = 0; status == HT_OK && m < a->n_measures; m++) {
         const size_t n = pair_values(a, b, m, x, y);
         ht_significance test;
         status = ht_significance_test(y, x, n, FLIPS, args->seed, &test, err);
         if (status != HT_OK) break;
         if (rows)
-            json_array_append_new(rows, json_pack("{s:s, s:f, s:f, s:f, s:i, s:i, s:i, s:f, s:f, s:i}", "measure", measures[m].name, "run",
-                                                  a->means[m], "run2", b->means[m], "difference", test.mean_difference, "wins",
-                                                  (int)test.wins, "losses", (int)test.losses, "ties", (int)test.ties, "t_p", test.t_p,
-                                                  "flip_p", test.flip_p, "n", (int)n));
+            json_array_append_new(rows, json_pack("{s:s, s:f, s:f, s:f, s:i, s:i, s:i, s:f, s:f, s:i}", "measure",
+                                                  measures[m].name, "run", a->means[m], "run2", b->means[m],
+                                                  "difference", test.mean_difference, "wins", (int)test.wins, "losses",
+                                                  (int)test.losses, "ties", (int)test.ties, "t_p", test.t_p, "flip_p",
+                                                  test.flip_p, "n", (int)n));
         else
             printf("%-16s %8.4f %8.4f %+9.4f %6zu %6zu %6zu %9.4g %9.4g\n", measures[m].name, a->means[m], b->means[m],
                    test.mean_difference, test.wins, test.losses, test.ties, test.t_p, test.flip_p);
@@ -152,15 +158,20 @@ ht_status hound_evaluate(int argc, char **argv, ht_error *err)
         {"lenient", 0, OPT_FLAG, &args.lenient, NULL, "skip malformed lines"},
         {"json", 0, OPT_FLAG, &args.json, NULL, "as JSON"},
     };
-    const opt_spec spec = {"evaluate --qrels FILE --run FILE [--run2 FILE] [options]",
-                           "Measures of trec_eval, exactly: ndcg, ndcg@k, P@k, recall@k, success@k, map, mrr, Rprec, bpref, ...\n"
-                           "recall@k is the share of relevant documents found; success@k the share of queries with one in the top k.",
-                           "  hound evaluate --qrels data/cranfield/qrels/test.tsv --run hybrid.run --run2 bm25.run", ROWS(rows), 0, 0};
+    const opt_spec spec = {
+        "evaluate --qrels FILE --run FILE [--run2 FILE] [options]",
+        "Measures of trec_eval, exactly: ndcg, ndcg@k, P@k, recall@k, success@k, map, mrr, Rprec, bpref, ...\n"
+        "recall@k is the share of relevant documents found; success@k the share of queries with one in the top k.",
+        "  hound evaluate --qrels data/cranfield/qrels/test.tsv --run hybrid.run --run2 bm25.run",
+        ROWS(rows),
+        0,
+        0};
     text_list positional;
     bool helped;
     TRY(opt_parse(&spec, argc, argv, &positional, &helped, err));
     if (helped) return HT_OK;
-    if (!args.qrels || !args.run) return fail(err, HT_INVALID, "--qrels FILE and --run FILE are needed; see hound evaluate --help");
+    if (!args.qrels || !args.run)
+        return fail(err, HT_INVALID, "--qrels FILE and --run FILE are needed; see hound evaluate --help");
     ht_measure measures[MAX_MEASURES];
     size_t n;
     TRY(parse_metrics(args.metrics, measures, &n, err));
@@ -176,7 +187,8 @@ static ht_status fuse_runs(const text_list *inputs, const ht_fusion_opts *opts, 
 {
     ht_run *runs[LIST_CAP] = {NULL}, *fused = NULL;
     ht_status status = HT_OK;
-    for (size_t i = 0; status == HT_OK && i < inputs->len; i++) status = ht_run_read(inputs->items[i], NULL, &runs[i], err);
+    for (size_t i = 0; status == HT_OK && i < inputs->len; i++)
+        status = ht_run_read(inputs->items[i], NULL, &runs[i], err);
     if (status == HT_OK) status = ht_fuse((const ht_run *const *)runs, inputs->len, opts, &fused, err);
     if (status == HT_OK) status = ht_run_write(fused, out, "fused", err);
     for (size_t i = 0; i < inputs->len; i++) ht_run_free(runs[i]);
@@ -190,7 +202,8 @@ static ht_status parse_weights(const text_list *given, size_t n_runs, double *we
     for (size_t i = 0; i < given->len; i++) {
         char *end;
         weights[i] = strtod(given->items[i], &end);
-        if (end == given->items[i] || *end || !isfinite(weights[i])) return fail(err, HT_INVALID, "--weight \"%s\" is not a number", given->items[i]);
+        if (end == given->items[i] || *end || !isfinite(weights[i]))
+            return fail(err, HT_INVALID, "--weight \"%s\" is not a number", given->items[i]);
     }
     return HT_OK;
 }
@@ -211,8 +224,12 @@ ht_status hound_fuse(int argc, char **argv, ht_error *err)
         {"out", 'o', OPT_TEXT, &out, "FILE", "fused run (default: standard output)"},
     };
     const opt_spec spec = {"fuse RUN RUN... [options]",
-                           "Fuses TREC runs query by query. Ranks are those of the files' order; ties go to the best input rank, then the id.",
-                           "  hound fuse bm25.run maxsim.run --method minmax -w 0.3 -w 0.7 -o fused.run", ROWS(rows), 2, LIST_CAP};
+                           "Fuses TREC runs query by query. Ranks are those of the files' order; ties go to the best\n"
+                           "input rank, then the id.",
+                           "  hound fuse bm25.run maxsim.run --method minmax -w 0.3 -w 0.7 -o fused.run",
+                           ROWS(rows),
+                           2,
+                           LIST_CAP};
     bool helped;
     TRY(opt_parse(&spec, argc, argv, &inputs, &helped, err));
     if (helped) return HT_OK;

@@ -37,19 +37,25 @@ static ht_status report(const char *dir, const ht_index_stats *stats, uint64_t w
 {
     const double seconds = (double)wall_ns / 1e9;
     if (json)
-        return print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "collection", dir, "documents",
-                                    (json_int_t)stats->n_docs, "tokens", (json_int_t)stats->n_tokens, "vectors",
-                                    (json_int_t)stats->n_vectors, "truncated", (json_int_t)stats->n_truncated, "seconds", seconds,
-                                    "encode_seconds", (double)stats->encode_ns / 1e9, "vectors_seconds",
-                                    (double)stats->vectors_ns / 1e9, "lexical_seconds", (double)stats->lexical_ns / 1e9,
-                                    "store_seconds", (double)(stats->store_ns + stats->read_ns) / 1e9, "commit_seconds",
-                                    (double)stats->commit_ns / 1e9), err);
+        return print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "collection", dir,
+                                    "documents", (json_int_t)stats->n_docs, "tokens", (json_int_t)stats->n_tokens,
+                                    "vectors", (json_int_t)stats->n_vectors, "truncated",
+                                    (json_int_t)stats->n_truncated, "seconds", seconds, "encode_seconds",
+                                    (double)stats->encode_ns / 1e9, "vectors_seconds", (double)stats->vectors_ns / 1e9,
+                                    "lexical_seconds", (double)stats->lexical_ns / 1e9, "store_seconds",
+                                    (double)(stats->store_ns + stats->read_ns) / 1e9, "commit_seconds",
+                                    (double)stats->commit_ns / 1e9),
+                          err);
     printf("%s: %llu documents in %.2f s", dir, (unsigned long long)stats->n_docs, seconds);
-    if (stats->n_tokens) printf(" (%llu tokens, %llu vectors)", (unsigned long long)stats->n_tokens, (unsigned long long)stats->n_vectors);
-    printf("\n  read %.2f s, encode %.2f s, vectors %.2f s, lexical %.2f s, store %.2f s, commit %.2f s\n", (double)stats->read_ns / 1e9,
-           (double)stats->encode_ns / 1e9, (double)stats->vectors_ns / 1e9, (double)stats->lexical_ns / 1e9,
-           (double)stats->store_ns / 1e9, (double)stats->commit_ns / 1e9);
-    if (stats->n_truncated) printf("  %llu documents were longer than the model's limit and were cut\n", (unsigned long long)stats->n_truncated);
+    if (stats->n_tokens)
+        printf(" (%llu tokens, %llu vectors)", (unsigned long long)stats->n_tokens,
+               (unsigned long long)stats->n_vectors);
+    printf("\n  read %.2f s, encode %.2f s, vectors %.2f s, lexical %.2f s, store %.2f s, commit %.2f s\n",
+           (double)stats->read_ns / 1e9, (double)stats->encode_ns / 1e9, (double)stats->vectors_ns / 1e9,
+           (double)stats->lexical_ns / 1e9, (double)stats->store_ns / 1e9, (double)stats->commit_ns / 1e9);
+    if (stats->n_truncated)
+        printf("  %llu documents were longer than the model's limit and were cut\n",
+               (unsigned long long)stats->n_truncated);
     return HT_OK;
 }
 
@@ -57,7 +63,8 @@ static ht_status add_everything(ht_indexer *indexer, const index_args *args, pro
 {
     for (size_t i = 0; i < args->deletes.len; i++)
         TRY(ht_indexer_delete(indexer, (ht_text){args->deletes.items[i], strlen(args->deletes.items[i])}, err));
-    for (size_t i = 0; i < args->corpora.len; i++) TRY(ht_indexer_add_file(indexer, args->corpora.items[i], &bar->monitor, err));
+    for (size_t i = 0; i < args->corpora.len; i++)
+        TRY(ht_indexer_add_file(indexer, args->corpora.items[i], &bar->monitor, err));
     return HT_OK;
 }
 
@@ -85,9 +92,11 @@ static ht_status index_into(const char *dir, const index_args *args, ht_pool *po
 
 ht_status hound_index(int argc, char **argv, ht_error *err)
 {
-    index_args args = {.model = "default", .analyzer = "english", .vector_type = "int8", .precision = "auto", .mix = -1};
+    index_args args = {
+        .model = "default", .analyzer = "english", .vector_type = "int8", .precision = "auto", .mix = -1};
     const opt_row rows[] = {
-        {"corpus", 'c', OPT_LIST, &args.corpora, "FILE", "JSON lines {\"_id\", \"title\", \"text\"}; .gz, .zst, - for standard input"},
+        {"corpus", 'c', OPT_LIST, &args.corpora, "FILE",
+         "JSON lines {\"_id\", \"title\", \"text\"}; .gz, .zst, - for standard input"},
         {"delete", 0, OPT_LIST, &args.deletes, "ID", "delete a document by its id"},
         {"model", 'm', OPT_TEXT, &args.model, "NAME|DIR", "encoder (default: " HT_DEFAULT_MODEL ")"},
         {"no-vectors", 0, OPT_FLAG, &args.no_vectors, NULL, "lexical index only"},
@@ -102,16 +111,22 @@ ht_status hound_index(int argc, char **argv, ht_error *err)
         {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no progress"},
         {"json", 0, OPT_FLAG, &args.json, NULL, "report as JSON"},
     };
-    const opt_spec spec = {"index DIR --corpus FILE... [options]",
-                           "Adds documents to the collection in DIR, which is made if need be: all of them or none. Several\n"
-                           "runs add several segments; the model and the analyzer of the first run are kept.",
-                           "  hound index cranfield.ht --corpus data/cranfield/corpus.jsonl", ROWS(rows), 1, LIST_CAP};
+    const opt_spec spec = {
+        "index DIR --corpus FILE... [options]",
+        "Adds documents to the collection in DIR, which is made if need be: all of them or none. Several\n"
+        "runs add several segments; the model and the analyzer of the first run are kept.",
+        "  hound index cranfield.ht --corpus data/cranfield/corpus.jsonl",
+        ROWS(rows),
+        1,
+        LIST_CAP};
     text_list positional;
     bool helped;
     TRY(opt_parse(&spec, argc, argv, &positional, &helped, err));
     if (helped) return HT_OK;
-    for (size_t i = 1; i < positional.len && args.corpora.len < LIST_CAP; i++) args.corpora.items[args.corpora.len++] = positional.items[i];
-    if (args.corpora.len == 0 && args.deletes.len == 0) return fail(err, HT_INVALID, "no --corpus FILE given; see hound index --help");
+    for (size_t i = 1; i < positional.len && args.corpora.len < LIST_CAP; i++)
+        args.corpora.items[args.corpora.len++] = positional.items[i];
+    if (args.corpora.len == 0 && args.deletes.len == 0)
+        return fail(err, HT_INVALID, "no --corpus FILE given; see hound index --help");
     ht_pool *pool;
     TRY(make_pool(args.jobs, &pool, err));
     const ht_status status = index_into(positional.items[0], &args, pool, err);

@@ -15,19 +15,23 @@
 
 static ht_status info_json(const char *dir, const ht_collection_info *info, ht_error *err)
 {
-    json_t *object = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "collection", dir, "generation", (json_int_t)info->generation,
-                               "segments", (json_int_t)info->n_segments, "documents", (json_int_t)(info->n_docs - info->n_deleted),
-                               "deleted", (json_int_t)info->n_deleted, "bytes", (json_int_t)info->size_bytes);
+    json_t *object =
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "collection", dir, "generation", (json_int_t)info->generation,
+                  "segments", (json_int_t)info->n_segments, "documents", (json_int_t)(info->n_docs - info->n_deleted),
+                  "deleted", (json_int_t)info->n_deleted, "bytes", (json_int_t)info->size_bytes);
     if (info->has_lexical)
-        json_object_set_new(object, "lexical", json_pack("{s:s, s:I, s:I, s:I, s:I}", "analyzer", info->lexical.analyzer, "terms",
-                                                         (json_int_t)info->lexical.n_terms, "postings", (json_int_t)info->lexical.n_postings,
-                                                         "tokens", (json_int_t)info->lexical.n_tokens, "bytes", (json_int_t)info->lexical.size_bytes));
+        json_object_set_new(
+            object, "lexical",
+            json_pack("{s:s, s:I, s:I, s:I, s:I}", "analyzer", info->lexical.analyzer, "terms",
+                      (json_int_t)info->lexical.n_terms, "postings", (json_int_t)info->lexical.n_postings, "tokens",
+                      (json_int_t)info->lexical.n_tokens, "bytes", (json_int_t)info->lexical.size_bytes));
     if (info->has_vectors)
-        json_object_set_new(object, "vectors", json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:f}", "model", info->model ? info->model : "", "digest",
-                                                         info->model_digest ? info->model_digest : "", "dim", (json_int_t)info->vectors.dim,
-                                                         "vectors", (json_int_t)info->vectors.n_vectors, "type",
-                                                         info->vectors.vector_type == HT_VECTOR_F16 ? "f16" : "int8", "bytes",
-                                                         (json_int_t)info->vectors.size_bytes, "mix", info->mix));
+        json_object_set_new(object, "vectors",
+                            json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:f}", "model", info->model ? info->model : "",
+                                      "digest", info->model_digest ? info->model_digest : "", "dim",
+                                      (json_int_t)info->vectors.dim, "vectors", (json_int_t)info->vectors.n_vectors,
+                                      "type", info->vectors.vector_type == HT_VECTOR_F16 ? "f16" : "int8", "bytes",
+                                      (json_int_t)info->vectors.size_bytes, "mix", info->mix));
     if (info->warning) json_object_set_new(object, "warning", json_string(info->warning));
     return print_json(object, err);
 }
@@ -35,18 +39,23 @@ static ht_status info_json(const char *dir, const ht_collection_info *info, ht_e
 static void info_text(const char *dir, const ht_collection_info *info)
 {
     char size[32];
-    printf("%s: generation %llu, %u documents", dir, (unsigned long long)info->generation, info->n_docs - info->n_deleted);
+    printf("%s: generation %llu, %u documents", dir, (unsigned long long)info->generation,
+           info->n_docs - info->n_deleted);
     if (info->n_deleted) printf(" (%u deleted)", info->n_deleted);
-    printf(", %llu segments, %s\n", (unsigned long long)info->n_segments, human_bytes(info->size_bytes, size, sizeof size));
+    printf(", %llu segments, %s\n", (unsigned long long)info->n_segments,
+           human_bytes(info->size_bytes, size, sizeof size));
     if (info->has_lexical)
         printf("  lexical  analyzer %s, %llu terms, %llu postings, %llu tokens, %s\n", info->lexical.analyzer,
                (unsigned long long)info->lexical.n_terms, (unsigned long long)info->lexical.n_postings,
                (unsigned long long)info->lexical.n_tokens, human_bytes(info->lexical.size_bytes, size, sizeof size));
     if (info->has_vectors) {
-        printf("  vectors  %llu of %u dimensions, %s, mix %g, %s", (unsigned long long)info->vectors.n_vectors, info->vectors.dim,
-               info->vectors.vector_type == HT_VECTOR_F16 ? "f16" : "int8", info->mix, human_bytes(info->vectors.size_bytes, size, sizeof size));
-        if (info->n_docs) printf(" (%llu bytes a document)", (unsigned long long)(info->vectors.size_bytes / info->n_docs));
-        printf("\n  model    %s, digest %s\n", info->model ? info->model : "", info->model_digest ? info->model_digest : "");
+        printf("  vectors  %llu of %u dimensions, %s, mix %g, %s", (unsigned long long)info->vectors.n_vectors,
+               info->vectors.dim, info->vectors.vector_type == HT_VECTOR_F16 ? "f16" : "int8", info->mix,
+               human_bytes(info->vectors.size_bytes, size, sizeof size));
+        if (info->n_docs)
+            printf(" (%llu bytes a document)", (unsigned long long)(info->vectors.size_bytes / info->n_docs));
+        printf("\n  model    %s, digest %s\n", info->model ? info->model : "",
+               info->model_digest ? info->model_digest : "");
     }
 }
 
@@ -54,7 +63,12 @@ ht_status hound_info(int argc, char **argv, ht_error *err)
 {
     bool json = false, helped;
     const opt_row rows[] = {{"json", 0, OPT_FLAG, &json, NULL, "as JSON"}};
-    const opt_spec spec = {"info DIR [--json]", "What a collection holds: documents, indexes, model, bytes.", "  hound info cranfield.ht", ROWS(rows), 1, 1};
+    const opt_spec spec = {"info DIR [--json]",
+                           "What a collection holds: documents, indexes, model, bytes.",
+                           "  hound info cranfield.ht",
+                           ROWS(rows),
+                           1,
+                           1};
     text_list positional;
     TRY(opt_parse(&spec, argc, argv, &positional, &helped, err));
     if (helped) return HT_OK;
@@ -84,7 +98,12 @@ ht_status hound_check(int argc, char **argv, ht_error *err)
 {
     bool quiet = false, helped;
     const opt_row rows[] = {{"quiet", 'q', OPT_FLAG, &quiet, NULL, "no progress, nothing said when all is whole"}};
-    const opt_spec spec = {"check DIR [--quiet]", "Reads every byte of a collection: checksums, structure, and that its parts agree.", "  hound check cranfield.ht", ROWS(rows), 1, 1};
+    const opt_spec spec = {"check DIR [--quiet]",
+                           "Reads every byte of a collection: checksums, structure, and that its parts agree.",
+                           "  hound check cranfield.ht",
+                           ROWS(rows),
+                           1,
+                           1};
     text_list positional;
     TRY(opt_parse(&spec, argc, argv, &positional, &helped, err));
     if (helped) return HT_OK;
@@ -94,7 +113,8 @@ ht_status hound_check(int argc, char **argv, ht_error *err)
     const ht_status status = ht_collection_check(positional.items[0], &bar.monitor, print_problem, &n_problems, err);
     progress_end(&bar);
     if (status == HT_OK && !quiet) printf("%s: whole\n", positional.items[0]);
-    if (status == HT_CORRUPT && n_problems > 0) return fail(err, HT_CORRUPT, "%s: %zu problem%s", positional.items[0], n_problems, n_problems == 1 ? "" : "s");
+    if (status == HT_CORRUPT && n_problems > 0)
+        return fail(err, HT_CORRUPT, "%s: %zu problem%s", positional.items[0], n_problems, n_problems == 1 ? "" : "s");
     return status;
 }
 
@@ -142,9 +162,14 @@ ht_status hound_model(int argc, char **argv, ht_error *err)
 {
     bool helped;
     const opt_spec spec = {"model path [NAME] | list | get",
-                           "path prints the folder of a model (default: " HT_DEFAULT_MODEL "), list the models installed, get fetches the default\n"
+                           "path prints the folder of a model (default: " HT_DEFAULT_MODEL
+                           "), list the models installed, get fetches the default\n"
                            "model (Apache-2.0, 91 MB) and checks the SHA-256 of every file.",
-                           "  hound model path", NULL, 0, 1, 2};
+                           "  hound model path",
+                           NULL,
+                           0,
+                           1,
+                           2};
     text_list positional;
     TRY(opt_parse(&spec, argc, argv, &positional, &helped, err));
     if (helped) return HT_OK;

@@ -26,16 +26,18 @@ static json_t *explain_json(const ht_search_hit *hit)
     json_t *parts = json_array(), *matches = json_array();
     for (size_t i = 0; i < hit->n_parts; i++) {
         const ht_lexical_part *part = &hit->parts[i];
-        json_array_append_new(parts, json_pack("{s:o, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "term", text_json(part->term), "query_tf",
-                                               (int)part->query_tf, "tf", (int)part->tf, "df", (int)part->df, "doc_len",
-                                               (int)part->doc_len, "idf", part->idf, "tf_part", part->tf_part, "contribution",
-                                               part->contribution));
+        json_array_append_new(parts,
+                              json_pack("{s:o, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "term", text_json(part->term),
+                                        "query_tf", (int)part->query_tf, "tf", (int)part->tf, "df", (int)part->df,
+                                        "doc_len", (int)part->doc_len, "idf", part->idf, "tf_part", part->tf_part,
+                                        "contribution", part->contribution));
     }
     for (size_t i = 0; i < hit->n_matches; i++) {
         const ht_token_match *match = &hit->matches[i];
-        json_array_append_new(matches, json_pack("{s:o, s:o, s:i, s:i, s:f}", "query_token", text_json(match->query_token), "doc_token",
-                                                 text_json(match->doc_token), "start", (int)match->doc_start, "end",
-                                                 (int)match->doc_end, "score", (double)match->score));
+        json_array_append_new(matches,
+                              json_pack("{s:o, s:o, s:i, s:i, s:f}", "query_token", text_json(match->query_token),
+                                        "doc_token", text_json(match->doc_token), "start", (int)match->doc_start, "end",
+                                        (int)match->doc_end, "score", (double)match->score));
     }
     return json_pack("{s:o, s:o}", "bm25", parts, "maxsim", matches);
 }
@@ -50,15 +52,16 @@ static ht_status print_result_json(const char *query, const ht_search_result *re
     json_t *hits = json_array();
     for (size_t i = 0; i < result->n_hits; i++) {
         const ht_search_hit *hit = &result->hits[i];
-        json_t *object = json_pack("{s:i, s:o, s:f, s:o, s:o}", "rank", (int)i + 1, "id", text_json(hit->id), "score", hit->score,
-                                   "title", text_json(hit->title), "text", text_json(hit->text));
+        json_t *object = json_pack("{s:i, s:o, s:f, s:o, s:o}", "rank", (int)i + 1, "id", text_json(hit->id), "score",
+                                   hit->score, "title", text_json(hit->title), "text", text_json(hit->text));
         add_signal(object, "bm25", hit->bm25);
         add_signal(object, "cosine", hit->cosine);
         add_signal(object, "maxsim", hit->maxsim);
         if (explain) json_object_set_new(object, "explain", explain_json(hit));
         json_array_append_new(hits, object);
     }
-    return print_json(json_pack("{s:s, s:o, s:f}", "query", query, "hits", hits, "ms", (double)result->timing.total_ns / 1e6), err);
+    return print_json(
+        json_pack("{s:s, s:o, s:f}", "query", query, "hits", hits, "ms", (double)result->timing.total_ns / 1e6), err);
 }
 
 static void print_matches(const ht_search_hit *hit)
@@ -82,10 +85,12 @@ static void print_result(const ht_search_result *result, bool explain)
     for (size_t i = 0; i < result->n_hits; i++) {
         const ht_search_hit *hit = &result->hits[i];
         char text[256];
-        const bool repeated = hit->title.len && hit->text.len >= hit->title.len && memcmp(hit->title.data, hit->text.data, hit->title.len) == 0;
+        const bool repeated = hit->title.len && hit->text.len >= hit->title.len &&
+                              memcmp(hit->title.data, hit->text.data, hit->title.len) == 0;
         printf("%2zu. %-12.*s %8.4f  %.*s\n", i + 1, (int)hit->id.len, hit->id.data, hit->score, (int)hit->title.len,
                hit->title.data ? hit->title.data : "");
-        const ht_text body = repeated ? (ht_text){hit->text.data + hit->title.len, hit->text.len - hit->title.len} : hit->text;
+        const ht_text body =
+            repeated ? (ht_text){hit->text.data + hit->title.len, hit->text.len - hit->title.len} : hit->text;
         if (body.len) printf("     %s\n", snippet(body, 0, 110, text, sizeof text));
         if (explain) print_matches(hit);
     }
@@ -95,7 +100,8 @@ static void print_result(const ht_search_result *result, bool explain)
            (double)t->maxsim_ns / 1e6, (double)t->fetch_ns / 1e6);
 }
 
-static ht_status search_one(ht_search_session *session, const char *query, const ht_search_opts *opts, const search_args *args, ht_error *err)
+static ht_status search_one(ht_search_session *session, const char *query, const ht_search_opts *opts,
+                            const search_args *args, ht_error *err)
 {
     ht_search_opts with = *opts;
     with.with_fields = true;
@@ -120,7 +126,8 @@ static ht_status keep_result(void *ud, size_t query, const ht_search_result *res
 {
     run_sink *sink = ud;
     const ht_text id = ht_queries_at(sink->queries, query, NULL);
-    for (size_t i = 0; i < result->n_hits; i++) TRY(ht_run_add(sink->run, id, result->hits[i].id, result->hits[i].score, err));
+    for (size_t i = 0; i < result->n_hits; i++)
+        TRY(ht_run_add(sink->run, id, result->hits[i].id, result->hits[i].score, err));
     sink->ms[query] = (double)result->timing.total_ns / 1e6;
     return HT_OK;
 }
@@ -131,8 +138,8 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static ht_status search_queries(ht_search_session *session, ht_queries *queries, const ht_search_opts *opts, const search_args *args,
-                                run_sink *sink, ht_error *err)
+static ht_status search_queries(ht_search_session *session, ht_queries *queries, const ht_search_opts *opts,
+                                const search_args *args, run_sink *sink, ht_error *err)
 {
     const size_t n = ht_queries_len(queries);
     ht_text *texts = calloc(n ? n : 1, sizeof *texts);
@@ -148,15 +155,16 @@ static ht_status search_queries(ht_search_session *session, ht_queries *queries,
     if (status == HT_OK) status = ht_run_write(sink->run, args->run, ht_mode_name(opts->mode), err);
     if (status == HT_OK && !args->quiet && n > 0) {
         qsort(sink->ms, n, sizeof *sink->ms, by_size);
-        (void)fprintf(stderr, "%zu queries in %.2f s: %.0f queries/s, p50 %.2f ms, p99 %.2f ms\n", n, seconds, (double)n / seconds,
-                      sink->ms[n / 2], sink->ms[n - 1 - n / 100]);
+        (void)fprintf(stderr, "%zu queries in %.2f s: %.0f queries/s, p50 %.2f ms, p99 %.2f ms\n", n, seconds,
+                      (double)n / seconds, sink->ms[n / 2], sink->ms[n - 1 - n / 100]);
     }
     free(texts);
     free(sink->ms);
     return status;
 }
 
-static ht_status search_file(ht_search_session *session, const ht_search_opts *opts, const search_args *args, ht_error *err)
+static ht_status search_file(ht_search_session *session, const ht_search_opts *opts, const search_args *args,
+                             ht_error *err)
 {
     ht_queries *queries;
     TRY(ht_queries_read(args->queries, NULL, &queries, err));
@@ -211,7 +219,13 @@ static ht_status search_in(const char *dir, const char *query, const search_args
 
 ht_status hound_search(int argc, char **argv, ht_error *err)
 {
-    search_args args = {.mode = "hybrid", .preset = "default", .precision = "auto", .k = 0, .rerank_depth = 100, .mix = -1, .rrf_k = 60};
+    search_args args = {.mode = "hybrid",
+                        .preset = "default",
+                        .precision = "auto",
+                        .k = 0,
+                        .rerank_depth = 100,
+                        .mix = -1,
+                        .rrf_k = 60};
     const opt_row rows[] = {
         {"queries", 0, OPT_TEXT, &args.queries, "FILE", "JSON lines {\"_id\", \"text\"} or TSV; - for standard input"},
         {"run", 0, OPT_TEXT, &args.run, "FILE", "where the TREC run of --queries goes (- for standard output)"},
@@ -228,18 +242,22 @@ ht_status hound_search(int argc, char **argv, ht_error *err)
         {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no progress, no summary"},
         {"json", 0, OPT_FLAG, &args.json, NULL, "hits as JSON"},
     };
-    const opt_spec spec = {"search DIR QUERY | DIR --queries FILE --run OUT [options]",
-                           "Searches the collection in DIR. The default mode, hybrid, takes candidates by BM25 and pooled cosine\n"
-                           "and ranks them by BM25, cosine and MaxSim together.",
-                           "  hound search cranfield.ht \"what is a boundary layer\" --explain\n"
-                           "  hound search cranfield.ht --queries data/cranfield/queries.jsonl --run hybrid.run",
-                           ROWS(rows), 1, 2};
+    const opt_spec spec = {
+        "search DIR QUERY | DIR --queries FILE --run OUT [options]",
+        "Searches the collection in DIR. The default mode, hybrid, takes candidates by BM25 and pooled cosine\n"
+        "and ranks them by BM25, cosine and MaxSim together.",
+        "  hound search cranfield.ht \"what is a boundary layer\" --explain\n"
+        "  hound search cranfield.ht --queries data/cranfield/queries.jsonl --run hybrid.run",
+        ROWS(rows),
+        1,
+        2};
     text_list positional;
     bool helped;
     TRY(opt_parse(&spec, argc, argv, &positional, &helped, err));
     if (helped) return HT_OK;
     const char *query = positional.len == 2 ? positional.items[1] : NULL;
-    if (!query == !args.queries) return fail(err, HT_INVALID, "give either a QUERY or --queries FILE; see hound search --help");
+    if (!query == !args.queries)
+        return fail(err, HT_INVALID, "give either a QUERY or --queries FILE; see hound search --help");
     if (args.queries && !args.run) return fail(err, HT_INVALID, "--queries needs --run FILE (or --run -)");
     if (args.k == 0) args.k = query ? 10 : 1000;
     ht_pool *pool;

@@ -105,7 +105,8 @@ typedef struct encode_job {
 static json_t *ids_json(const ht_encoding *made, size_t text)
 {
     json_t *ids = json_array();
-    for (size_t i = made->offsets[text]; i < made->offsets[text + 1]; i++) json_array_append_new(ids, json_integer(made->token_ids[i]));
+    for (size_t i = made->offsets[text]; i < made->offsets[text + 1]; i++)
+        json_array_append_new(ids, json_integer(made->token_ids[i]));
     return ids;
 }
 
@@ -152,7 +153,8 @@ static ht_status write_npy(encode_job *job, const ht_encoding *made, ht_error *e
     for (size_t i = 0; i < made->n_texts; i++)
         TRY(print_json(json_pack("{s:o, s:I, s:I}", "ids", ids_json(made, i), "first_row",
                                  (json_int_t)(pooled ? job->n_texts + i : job->n_vectors + made->offsets[i]), "rows",
-                                 (json_int_t)(pooled ? 1 : made->offsets[i + 1] - made->offsets[i])), err));
+                                 (json_int_t)(pooled ? 1 : made->offsets[i + 1] - made->offsets[i])),
+                       err));
     return HT_OK;
 }
 
@@ -198,7 +200,8 @@ static ht_status run_encode(encode_job *job, const char *path, ht_pool *pool, ht
     return status;
 }
 
-static ht_status encode_command(const opt_spec *spec, int argc, char **argv, text_args *args, bool tokenize, ht_error *err)
+static ht_status encode_command(const opt_spec *spec, int argc, char **argv, text_args *args, bool tokenize,
+                                ht_error *err)
 {
     text_list positional;
     bool helped;
@@ -223,8 +226,13 @@ ht_status hound_tokenize(int argc, char **argv, ht_error *err)
         {"text", 't', OPT_TEXT, &args.text, "TEXT", "one text, instead of a file"},
         {"max-tokens", 0, OPT_COUNT, &args.max_tokens, "N", "ids a text (default: the model's limit)"},
     };
-    const opt_spec spec = {"tokenize [FILE] [options]", "Reads JSON lines {\"text\": ...} (default: standard input) and prints the ids a model sees.",
-                           "  hound tokenize --text \"supersonic flow\"", ROWS(rows), 0, 1};
+    const opt_spec spec = {
+        "tokenize [FILE] [options]",
+        "Reads JSON lines {\"text\": ...} (default: standard input) and prints the ids a model sees.",
+        "  hound tokenize --text \"supersonic flow\"",
+        ROWS(rows),
+        0,
+        1};
     return encode_command(&spec, argc, argv, &args, true, err);
 }
 
@@ -243,9 +251,13 @@ ht_status hound_encode(int argc, char **argv, ht_error *err)
         {"npy", 0, OPT_TEXT, &args.npy, "FILE", "vectors as one float32 array; JSON lines then tell the rows"},
         {"jobs", 'j', OPT_COUNT, &args.jobs, "N", "threads (default: one a CPU)"},
     };
-    const opt_spec spec = {"encode [FILE] [options]",
-                           "Reads JSON lines {\"text\": ...} (default: standard input) and prints {\"ids\": [...], \"vectors\": [[...]]}.",
-                           "  hound encode corpus.jsonl --npy vectors.npy > rows.jsonl", ROWS(rows), 0, 1};
+    const opt_spec spec = {
+        "encode [FILE] [options]",
+        "Reads JSON lines {\"text\": ...} (default: standard input) and prints {\"ids\": [...], \"vectors\": [[...]]}.",
+        "  hound encode corpus.jsonl --npy vectors.npy > rows.jsonl",
+        ROWS(rows),
+        0,
+        1};
     return encode_command(&spec, argc, argv, &args, false, err);
 }
 
@@ -265,8 +277,9 @@ static ht_status analyze_batch(void *ud, const text_batch *batch, ht_error *err)
         const ht_token *tokens = ht_tokens_view(job->tokens, &n);
         json_t *list = json_array();
         for (size_t t = 0; t < n; t++)
-            json_array_append_new(list, json_pack("{s:o, s:i, s:i, s:i, s:s}", "token", json_stringn(tokens[t].text.data, tokens[t].text.len),
-                                                  "start", (int)tokens[t].start, "end", (int)tokens[t].end, "increment",
+            json_array_append_new(list, json_pack("{s:o, s:i, s:i, s:i, s:s}", "token",
+                                                  json_stringn(tokens[t].text.data, tokens[t].text.len), "start",
+                                                  (int)tokens[t].start, "end", (int)tokens[t].end, "increment",
                                                   (int)tokens[t].position_increment, "type", tokens[t].type));
         TRY(print_json(json_pack("{s:o}", "tokens", list), err));
     }
@@ -280,8 +293,13 @@ ht_status hound_analyze(int argc, char **argv, ht_error *err)
         {"analyzer", 'a', OPT_TEXT, &args.analyzer, "NAME", "english (default), standard, whitespace"},
         {"text", 't', OPT_TEXT, &args.text, "TEXT", "one text, instead of a file"},
     };
-    const opt_spec spec = {"analyze [FILE] [options]", "Reads JSON lines {\"text\": ...} (default: standard input) and prints the terms with their byte offsets.",
-                           "  hound analyze --text \"The boundary layer's thickness\"", ROWS(rows), 0, 1};
+    const opt_spec spec = {
+        "analyze [FILE] [options]",
+        "Reads JSON lines {\"text\": ...} (default: standard input) and prints the terms with their byte offsets.",
+        "  hound analyze --text \"The boundary layer's thickness\"",
+        ROWS(rows),
+        0,
+        1};
     text_list positional;
     bool helped;
     TRY(opt_parse(&spec, argc, argv, &positional, &helped, err));
@@ -289,7 +307,8 @@ ht_status hound_analyze(int argc, char **argv, ht_error *err)
     analyze_job job;
     TRY(ht_analyzer_find(args.analyzer, &job.analyzer, err));
     TRY(ht_tokens_new(&job.tokens, err));
-    const ht_status status = stream_texts(positional.len ? positional.items[0] : "-", args.text, analyze_batch, &job, err);
+    const ht_status status =
+        stream_texts(positional.len ? positional.items[0] : "-", args.text, analyze_batch, &job, err);
     ht_tokens_free(job.tokens);
     return status;
 }

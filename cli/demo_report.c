@@ -5,17 +5,21 @@
 
 #include <string.h>
 
-const char *const demo_measures[] = {"ndcg@10",    "ndcg@20",     "recall@100",  "success@20",  "success@50", "success@100",
-                                     "success@200", "success@300", "success@400", "success@500", "map"};
-static const char *const headings[] = {"nDCG@10", "nDCG@20", "rec@100", "suc@20", "suc@50", "suc@100", "suc@200", "suc@300", "suc@400", "suc@500", "MAP"};
+const char *const demo_measures[] = {"ndcg@10",     "ndcg@20",     "recall@100",  "success@20",
+                                     "success@50",  "success@100", "success@200", "success@300",
+                                     "success@400", "success@500", "map"};
+static const char *const headings[] = {"nDCG@10", "nDCG@20", "rec@100", "suc@20",  "suc@50", "suc@100",
+                                       "suc@200", "suc@300", "suc@400", "suc@500", "MAP"};
 
 enum { FLIPS = 100000, MAX_QUERIES = 4096 };
 
 ht_status demo_print_quality(const demo_data *data, ht_error *err)
 {
     const bool bold = colours();
-    printf("\n%sQuality%s (%zu judged queries, trec_eval's measures; suc@k = share of queries with a relevant document in the top k)\n\n%-8s",
-           bold ? "\033[1m" : "", bold ? "\033[0m" : "", data->modes[0].judged->n_queries, "mode");
+    printf(
+        "\n%sQuality%s (%zu judged queries, trec_eval's measures; suc@k = share of queries with a relevant document\n"
+        "in the top k)\n\n%-8s",
+        bold ? "\033[1m" : "", bold ? "\033[0m" : "", data->modes[0].judged->n_queries, "mode");
     for (size_t m = 0; m < DEMO_MEASURES; m++) printf(" %7s", headings[m]);
     printf("   vs bm25        p\n");
     const ht_evaluation *base = data->modes[HT_MODE_BM25].judged;
@@ -67,8 +71,8 @@ static void print_tokens(const ht_search_hit *hit)
         if (best == hit->n_matches) break;
         used[best] = true;
         const ht_token_match *match = &hit->matches[best];
-        printf("  %.*s~%.*s %.2f", (int)match->query_token.len, match->query_token.data, (int)match->doc_token.len, match->doc_token.data,
-               (double)match->score);
+        printf("  %.*s~%.*s %.2f", (int)match->query_token.len, match->query_token.data, (int)match->doc_token.len,
+               match->doc_token.data, (double)match->score);
     }
     printf("\n");
 }
@@ -99,8 +103,9 @@ ht_status demo_print_sample(ht_search_session *session, const char *query, ht_er
     for (size_t i = 0; i < result->n_hits; i++) {
         const ht_search_hit *hit = &result->hits[i];
         char text[256];
-        printf("%2zu. %-6.*s %.4f (bm25 %.2f, cosine %.3f, maxsim %.2f)  %.*s\n     ... %s ...\n", i + 1, (int)hit->id.len, hit->id.data,
-               hit->score, hit->bm25, hit->cosine, hit->maxsim, (int)hit->title.len, hit->title.data ? hit->title.data : "",
+        printf("%2zu. %-6.*s %.4f (bm25 %.2f, cosine %.3f, maxsim %.2f)  %.*s\n     ... %s ...\n", i + 1,
+               (int)hit->id.len, hit->id.data, hit->score, hit->bm25, hit->cosine, hit->maxsim, (int)hit->title.len,
+               hit->title.data ? hit->title.data : "",
                snippet(hit->encoded_text, focus_of(hit), 150, text, sizeof text));
         print_tokens(hit);
     }

@@ -68,12 +68,13 @@ typedef struct opt_spec {
  * Parses options in any order. Positional arguments end up in `args` (argv's own strings). `--help`
  * prints the page and sets *helped: the command returns HT_OK at once.
  */
-HT_CHECKED ht_status opt_parse(const opt_spec *spec, int argc, char **argv, text_list *args, bool *helped, ht_error *err);
+HT_CHECKED ht_status opt_parse(const opt_spec *spec, int argc, char **argv, text_list *args, bool *helped,
+                               ht_error *err);
 
 #define ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])
-#define TRY(expr)                                  \
-    do {                                           \
-        const ht_status try_status_ = (expr);      \
+#define TRY(expr)                                     \
+    do {                                              \
+        const ht_status try_status_ = (expr);         \
         if (try_status_ != HT_OK) return try_status_; \
     } while (0)
 
@@ -81,7 +82,8 @@ HT_CHECKED ht_status opt_parse(const opt_spec *spec, int argc, char **argv, text
 ht_status fail(ht_error *err, ht_status status, const char *fmt, ...) HT_PRINTF(3, 4);
 
 /* Choice of a word out of a NULL-terminated list; INVALID names the option and the words. */
-HT_CHECKED ht_status choose(const char *option, const char *given, const char *const *words, size_t *out, ht_error *err);
+HT_CHECKED ht_status choose(const char *option, const char *given, const char *const *words, size_t *out,
+                            ht_error *err);
 
 /* ---- terminal ---- */
 

@@ -22,8 +22,9 @@ static const hound_command commands[] = {
 
 static void print_usage(FILE *out)
 {
-    (void)fprintf(out, "usage: hound COMMAND [arguments]\n\n"
-                       "Retrieval on ordinary CPUs: BM25, token vectors, fusion, reranking, evaluation.\n\ncommands:\n");
+    (void)fprintf(out,
+                  "usage: hound COMMAND [arguments]\n\n"
+                  "Retrieval on ordinary CPUs: BM25, token vectors, fusion, reranking, evaluation.\n\ncommands:\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     (void)fprintf(out, "\n`hound COMMAND --help` tells its options. Exit codes: 0 success");

@@ -124,7 +124,8 @@ ht_status opt_parse(const opt_spec *spec, int argc, char **argv, text_list *args
             *helped = true;
             return HT_OK;
         }
-        if (code == ':') return fail(err, HT_INVALID, "option %s needs a value; see hound %s --help", argv[optind - 1], argv[0]);
+        if (code == ':')
+            return fail(err, HT_INVALID, "option %s needs a value; see hound %s --help", argv[optind - 1], argv[0]);
         const opt_row *row = code == '?' ? NULL : row_of(spec, code);
         if (!row) return fail(err, HT_INVALID, "unknown option %s; see hound %s --help", argv[optind - 1], argv[0]);
         TRY(set_option(row, optarg, err));

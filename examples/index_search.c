@@ -26,8 +26,8 @@ int main(int argc, char **argv)
     const ht_search_result *result;
     or_die(ht_search(session, text_of(argv[4]), &search, &result, &err), &err);
     for (size_t i = 0; i < result->n_hits; i++)
-        printf("%zu. %.*s  %.4f  %.*s\n", i + 1, (int)result->hits[i].id.len, result->hits[i].id.data, result->hits[i].score,
-               (int)result->hits[i].title.len, result->hits[i].title.data);
+        printf("%zu. %.*s  %.4f  %.*s\n", i + 1, (int)result->hits[i].id.len, result->hits[i].id.data,
+               result->hits[i].score, (int)result->hits[i].title.len, result->hits[i].title.data);
     ht_search_session_free(session);
     ht_collection_close(collection);
     return 0;

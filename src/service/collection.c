@@ -42,13 +42,15 @@ static ht_status check_counts(const ht_collection *collection, ht_error *err)
     ht_plaid_info vectors = {HT_DESC(ht_plaid_info)};
     if (collection->lexical) {
         ht_lexical_get_info(collection->lexical, &lexical);
-        if (lexical.n_docs != n_docs) return HT_FAIL(err, CORRUPT, "the lexical index holds %llu documents, the collection %llu",
-                                                     (unsigned long long)lexical.n_docs, (unsigned long long)n_docs);
+        if (lexical.n_docs != n_docs)
+            return HT_FAIL(err, CORRUPT, "the lexical index holds %llu documents, the collection %llu",
+                           (unsigned long long)lexical.n_docs, (unsigned long long)n_docs);
     }
     if (collection->plaid) {
         ht_plaid_get_info(collection->plaid, &vectors);
-        if (vectors.n_docs != n_docs) return HT_FAIL(err, CORRUPT, "the vector index holds %llu documents, the collection %llu",
-                                                     (unsigned long long)vectors.n_docs, (unsigned long long)n_docs);
+        if (vectors.n_docs != n_docs)
+            return HT_FAIL(err, CORRUPT, "the vector index holds %llu documents, the collection %llu",
+                           (unsigned long long)vectors.n_docs, (unsigned long long)n_docs);
     }
     return HT_OK;
 }
@@ -175,8 +177,9 @@ static ht_status load_encoder(ht_collection *collection, ht_error *err)
     const char *digest = hti_store_setting(collection->store, HTI_SET_MODEL_DIGEST);
     if (digest && strcmp(digest, info.digest) != 0) {
         ht_encoder_close(encoder);
-        return HT_FAIL(err, INVALID, "%s: not the model this collection was made with (digest %s, not %s); give --model DIR",
-                       path, info.digest, digest);
+        return HT_FAIL(err, INVALID,
+                       "%s: not the model this collection was made with (digest %s, not %s); give --model DIR", path,
+                       info.digest, digest);
     }
     collection->encoder = encoder;
     return HT_OK;

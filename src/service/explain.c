@@ -11,8 +11,8 @@
 #include <string.h>
 
 /* Copies the parts: the lexical session's own live only until its next call. */
-static ht_status explain_bm25(ht_search_session *session, const hti_query *query, const ht_search_opts *opts, ht_search_hit *hit,
-                              ht_error *err)
+static ht_status explain_bm25(ht_search_session *session, const hti_query *query, const ht_search_opts *opts,
+                              ht_search_hit *hit, ht_error *err)
 {
     const ht_lexical_part *parts;
     size_t n;
@@ -29,14 +29,14 @@ static ht_status explain_bm25(ht_search_session *session, const hti_query *query
     return HT_OK;
 }
 
-static ht_status explain_maxsim(ht_search_session *session, const hti_query *query, const ht_encoding *encoding, size_t at,
-                                ht_search_hit *hit, ht_error *err)
+static ht_status explain_maxsim(ht_search_session *session, const hti_query *query, const ht_encoding *encoding,
+                                size_t at, ht_search_hit *hit, ht_error *err)
 {
     const ht_encoder *encoder = session->collection->encoder;
     const size_t first = encoding->offsets[at], n_vectors = encoding->offsets[at + 1] - first;
     if (n_vectors != ht_plaid_doc_len(session->collection->plaid, hit->doc))
-        return HT_FAIL(err, CORRUPT, "document %.*s has %zu stored vectors but its text gives %zu", (int)hit->id.len, hit->id.data,
-                       ht_plaid_doc_len(session->collection->plaid, hit->doc), n_vectors);
+        return HT_FAIL(err, CORRUPT, "document %.*s has %zu stored vectors but its text gives %zu", (int)hit->id.len,
+                       hit->id.data, ht_plaid_doc_len(session->collection->plaid, hit->doc), n_vectors);
     const ht_text joined = ht_encoder_joined_text(session->explainer, at);
     hit->encoded_text = (ht_text){hti_arena_text(&session->arena, joined), joined.len};
     ht_plaid_match *found = HTI_ARENA_ARRAY(&session->arena, ht_plaid_match, query->n_vectors);
@@ -48,7 +48,8 @@ static ht_status explain_maxsim(ht_search_session *session, const hti_query *que
         const size_t vector = first + found[q].doc_vector;
         matches[q] = (ht_token_match){.query_token = ht_encoder_token_text(encoder, query->token_ids[q]),
                                       .doc_token = ht_encoder_token_text(encoder, encoding->token_ids[vector]),
-                                      .doc_start = encoding->token_starts[vector], .doc_end = encoding->token_ends[vector],
+                                      .doc_start = encoding->token_starts[vector],
+                                      .doc_end = encoding->token_ends[vector],
                                       .score = found[q].score};
     }
     hit->matches = matches;
@@ -56,7 +57,8 @@ static ht_status explain_maxsim(ht_search_session *session, const hti_query *que
     return HT_OK;
 }
 
-static ht_status encode_hits(ht_search_session *session, const ht_search_hit *hits, size_t n_hits, const ht_encoding **out, ht_error *err)
+static ht_status encode_hits(ht_search_session *session, const ht_search_hit *hits, size_t n_hits,
+                             const ht_encoding **out, ht_error *err)
 {
     const ht_encoder *encoder;
     HT_TRY(hti_collection_encoder(session->collection, &encoder, err));
@@ -67,8 +69,8 @@ static ht_status encode_hits(ht_search_session *session, const ht_search_hit *hi
     return ht_encoder_encode(session->explainer, HT_ROLE_DOCUMENT, inputs, n_hits, NULL, out, err);
 }
 
-ht_status hti_explain_hits(ht_search_session *session, const hti_query *query, const ht_search_opts *opts, ht_search_hit *hits,
-                           size_t n_hits, ht_error *err)
+ht_status hti_explain_hits(ht_search_session *session, const hti_query *query, const ht_search_opts *opts,
+                           ht_search_hit *hits, size_t n_hits, ht_error *err)
 {
     if (session->lexical && opts->mode != HT_MODE_DENSE && opts->mode != HT_MODE_MAXSIM)
         for (size_t i = 0; i < n_hits; i++) HT_TRY(explain_bm25(session, query, opts, &hits[i], err));

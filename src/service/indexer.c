@@ -40,8 +40,8 @@ struct ht_indexer {
 
 void ht_index_opts_init(ht_index_opts *opts)
 {
-    *opts = (ht_index_opts){HT_DESC(ht_index_opts), .model = "default", .analyzer = "english",
-                            .vector_type = HT_VECTOR_INT8, .mix = -1.0f, .keep_punctuation = -1};
+    *opts = (ht_index_opts){HT_DESC(ht_index_opts),        .model = "default", .analyzer = "english",
+                            .vector_type = HT_VECTOR_INT8, .mix = -1.0f,       .keep_punctuation = -1};
 }
 
 /* ---- settings: the first change fixes them, later ones must agree ---- */
@@ -49,7 +49,8 @@ void ht_index_opts_init(ht_index_opts *opts)
 static ht_status agree(ht_indexer *indexer, const char *name, const char *value, ht_error *err)
 {
     const char *set = hti_store_setting(indexer->store, name);
-    if (hti_store_generation(indexer->store) == 0) return value ? hti_change_set(indexer->change, name, value, err) : HT_OK;
+    if (hti_store_generation(indexer->store) == 0)
+        return value ? hti_change_set(indexer->change, name, value, err) : HT_OK;
     const bool same = set && value ? strcmp(set, value) == 0 : set == value;
     if (same) return HT_OK;
     return HT_FAIL(err, INVALID, "the collection was made with %s = %s, not %s; use the same, or a new directory", name,
@@ -132,7 +133,8 @@ ht_status ht_indexer_new(const char *dir, const ht_index_opts *opts, ht_indexer 
     ht_index_opts mine;
     ht_index_opts_init(&mine);
     if (opts) memcpy(&mine, opts, HTI_MIN(opts->size, sizeof mine));
-    if (!mine.model && !mine.analyzer) return HT_FAIL(err, INVALID, "nothing to index: both vectors and lexical are off");
+    if (!mine.model && !mine.analyzer)
+        return HT_FAIL(err, INVALID, "nothing to index: both vectors and lexical are off");
     ht_indexer *indexer = HTI_NEW(ht_indexer);
     if (!indexer) return HTI_NO_MEMORY(err);
     indexer->stats.size = sizeof indexer->stats;
@@ -170,13 +172,15 @@ static void clock_into(uint64_t *sum, uint64_t *since)
     *since = now;
 }
 
-static ht_status add_document(ht_indexer *indexer, size_t at, const ht_encoding *encoding, uint64_t *since, ht_error *err)
+static ht_status add_document(ht_indexer *indexer, size_t at, const ht_encoding *encoding, uint64_t *since,
+                              ht_error *err)
 {
     const waiting *doc = &indexer->batch[at];
     const hti_doc fields = {doc->id, doc->title, doc->text};
     uint32_t ordinal;
     const ht_status status = hti_change_add(indexer->change, &fields, &ordinal, err);
-    if (status != HT_OK && doc->file) return hti_fail_context(err, status, "%s:%llu", doc->file, (unsigned long long)doc->line);
+    if (status != HT_OK && doc->file)
+        return hti_fail_context(err, status, "%s:%llu", doc->file, (unsigned long long)doc->line);
     HT_TRY(status);
     clock_into(&indexer->stats.store_ns, since);
     if (indexer->lexical) {
@@ -204,7 +208,8 @@ static ht_status flush_batch(ht_indexer *indexer, const ht_monitor *monitor, ht_
         for (size_t i = 0; i < indexer->n_batch; i++)
             indexer->inputs[i] = (ht_encoder_input){indexer->batch[i].title, indexer->batch[i].text};
         const ht_monitor quiet = {monitor ? monitor->ud : NULL, monitor ? monitor->cancelled : NULL, NULL};
-        HT_TRY(ht_encoder_encode(indexer->session, HT_ROLE_DOCUMENT, indexer->inputs, indexer->n_batch, &quiet, &encoding, err));
+        HT_TRY(ht_encoder_encode(indexer->session, HT_ROLE_DOCUMENT, indexer->inputs, indexer->n_batch, &quiet,
+                                 &encoding, err));
         clock_into(&indexer->stats.encode_ns, &since);
     }
     for (size_t i = 0; i < indexer->n_batch; i++) HT_TRY(add_document(indexer, i, encoding, &since, err));
@@ -229,7 +234,8 @@ static ht_status keep_text(ht_indexer *indexer, ht_text text, ht_text *out, ht_e
     return HT_OK;
 }
 
-static ht_status add_record(ht_indexer *indexer, const ht_record *record, const char *file, const ht_monitor *monitor, ht_error *err)
+static ht_status add_record(ht_indexer *indexer, const ht_record *record, const char *file, const ht_monitor *monitor,
+                            ht_error *err)
 {
     waiting *doc = &indexer->batch[indexer->n_batch];
     *doc = (waiting){.file = file, .line = record->line};
@@ -255,7 +261,8 @@ ht_status ht_indexer_add(ht_indexer *indexer, const ht_record *record, const ht_
     return status;
 }
 
-static ht_status add_all(ht_indexer *indexer, ht_corpus_reader *reader, const char *path, const ht_monitor *monitor, ht_error *err)
+static ht_status add_all(ht_indexer *indexer, ht_corpus_reader *reader, const char *path, const ht_monitor *monitor,
+                         ht_error *err)
 {
     for (;;) {
         uint64_t since = hti_clock_ns();

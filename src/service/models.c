@@ -13,7 +13,8 @@
 static ht_status give(const char *found, char *path, size_t path_cap, ht_error *err)
 {
     const size_t len = strlen(found);
-    if (len >= path_cap) return HT_FAIL(err, LIMIT, "path of a model is longer than %zu bytes: %s", path_cap - 1, found);
+    if (len >= path_cap)
+        return HT_FAIL(err, LIMIT, "path of a model is longer than %zu bytes: %s", path_cap - 1, found);
     memcpy(path, found, len + 1);
     return HT_OK;
 }
@@ -100,12 +101,13 @@ static ht_status find_model(const char *name, hti_buffer *found, ht_error *err)
     hti_buffer_clear(found);
     if (find_in_hub(name, found)) return hti_buffer_status(found, err);
     HT_TRY(hti_buffer_status(found, err));
-    if (hti_path_is_dir(name))
-        return HT_FAIL(err, NOT_FOUND, "%s: not a model folder: it has no config.json", name);
+    if (hti_path_is_dir(name)) return HT_FAIL(err, NOT_FOUND, "%s: not a model folder: it has no config.json", name);
     char home[HT_ERROR_TEXT / 2];
     HT_TRY(ht_model_home(home, sizeof home, err));
-    return HT_FAIL(err, NOT_FOUND, "model \"%s\" is not a folder, not in %s and not in the Hugging Face cache; "
-                   "get the default model with `hound model get`, or give --model DIR", name, home);
+    return HT_FAIL(err, NOT_FOUND,
+                   "model \"%s\" is not a folder, not in %s and not in the Hugging Face cache; "
+                   "get the default model with `hound model get`, or give --model DIR",
+                   name, home);
 }
 
 ht_status ht_model_find(const char *name, char *path, size_t path_cap, ht_error *err)

@@ -35,8 +35,8 @@ ht_status ht_mode_find(const char *name, ht_mode *out, ht_error *err)
 
 void ht_search_opts_init(ht_search_opts *opts)
 {
-    *opts = (ht_search_opts){HT_DESC(ht_search_opts), .mode = HT_MODE_HYBRID, .k = 10, .bm25 = {1.2, 0.75},
-                             .rerank_depth = 100, .rrf_k = 60};
+    *opts = (ht_search_opts){HT_DESC(ht_search_opts), .mode = HT_MODE_HYBRID, .k = 10,
+                             .bm25 = {1.2, 0.75},     .rerank_depth = 100,    .rrf_k = 60};
 }
 
 ht_status ht_search_session_new(ht_collection *collection, ht_search_session **out, ht_error *err)
@@ -96,7 +96,8 @@ static ht_status first_stage(ht_search_session *session, const hti_query *query,
     if (cap == 0) return HT_OK;
     switch (signal) {
     case HTI_BM25:
-        HT_TRY(ht_lexical_search(session->lexical, query->text, &opts->bm25, deleted, cap, list->hits, &list->len, err));
+        HT_TRY(
+            ht_lexical_search(session->lexical, query->text, &opts->bm25, deleted, cap, list->hits, &list->len, err));
         clock_into(&session->timing.bm25_ns, since);
         return HT_OK;
     case HTI_COSINE:
@@ -104,7 +105,8 @@ static ht_status first_stage(ht_search_session *session, const hti_query *query,
         clock_into(&session->timing.dense_ns, since);
         return HT_OK;
     default:
-        HT_TRY(ht_plaid_search(session->plaid, query->vectors, query->n_vectors, deleted, cap, list->hits, &list->len, err));
+        HT_TRY(ht_plaid_search(session->plaid, query->vectors, query->n_vectors, deleted, cap, list->hits, &list->len,
+                               err));
         clock_into(&session->timing.maxsim_ns, since);
         return HT_OK;
     }
@@ -160,8 +162,8 @@ static ht_status make_ranking(ht_search_session *session, hit_list list, ranking
     return HT_OK;
 }
 
-static ht_status single_mode(ht_search_session *session, const hti_query *query, const ht_search_opts *opts, ranking *out,
-                             ht_error *err)
+static ht_status single_mode(ht_search_session *session, const hti_query *query, const ht_search_opts *opts,
+                             ranking *out, ht_error *err)
 {
     const int signal = opts->mode == HT_MODE_BM25 ? HTI_BM25 : opts->mode == HT_MODE_DENSE ? HTI_COSINE : HTI_MAXSIM;
     hit_list list;
@@ -172,8 +174,8 @@ static ht_status single_mode(ht_search_session *session, const hti_query *query,
 }
 
 /* Fuses the window-deep lists of the first n_signals signals into the best k. */
-static ht_status fused_stage(ht_search_session *session, const hti_query *query, const ht_search_opts *opts, int n_signals,
-                             size_t k, hit_list *out, ht_error *err)
+static ht_status fused_stage(ht_search_session *session, const hti_query *query, const ht_search_opts *opts,
+                             int n_signals, size_t k, hit_list *out, ht_error *err)
 {
     ht_hit_list lists[HTI_N_SIGNALS];
     for (int s = 0; s < n_signals; s++) {
@@ -218,8 +220,8 @@ static void add_normalised(ranking *ranked, const double *values)
     }
 }
 
-static ht_status hybrid_mode(ht_search_session *session, const hti_query *query, const ht_search_opts *opts, ranking *out,
-                             ht_error *err)
+static ht_status hybrid_mode(ht_search_session *session, const hti_query *query, const ht_search_opts *opts,
+                             ranking *out, ht_error *err)
 {
     hit_list candidates;
     HT_TRY(fused_stage(session, query, opts, HTI_MAXSIM, HTI_MAX(opts->k, opts->rerank_depth), &candidates, err));
@@ -232,8 +234,8 @@ static ht_status hybrid_mode(ht_search_session *session, const hti_query *query,
     return HT_OK;
 }
 
-static ht_status rerank_mode(ht_search_session *session, const hti_query *query, const ht_search_opts *opts, ranking *out,
-                             ht_error *err)
+static ht_status rerank_mode(ht_search_session *session, const hti_query *query, const ht_search_opts *opts,
+                             ranking *out, ht_error *err)
 {
     hit_list list;
     HT_TRY(first_stage(session, query, opts, HTI_BM25, opts->rerank_depth, &list, err));
@@ -250,7 +252,7 @@ typedef struct mode_row {
     bool needs_lexical, needs_vectors;
 } mode_row;
 static const mode_row modes[] = {
-    [HT_MODE_BM25] = {single_mode, true, false},  [HT_MODE_DENSE] = {single_mode, false, true},
+    [HT_MODE_BM25] = {single_mode, true, false},   [HT_MODE_DENSE] = {single_mode, false, true},
     [HT_MODE_MAXSIM] = {single_mode, false, true}, [HT_MODE_RRF] = {rrf_mode, true, true},
     [HT_MODE_HYBRID] = {hybrid_mode, true, true},  [HT_MODE_RERANK] = {rerank_mode, true, true},
 };
@@ -270,8 +272,8 @@ static ht_status fetch(ht_search_session *session, const ht_search_opts *opts, h
 }
 
 /* The best k of the ranking, fetched: higher score first, then the order of the first stage. */
-static ht_status finish(ht_search_session *session, const ranking *ranked, const ht_search_opts *opts, ht_search_hit **out,
-                        size_t *n_out, ht_error *err)
+static ht_status finish(ht_search_session *session, const ranking *ranked, const ht_search_opts *opts,
+                        ht_search_hit **out, size_t *n_out, ht_error *err)
 {
     const size_t k = HTI_MIN(opts->k, ranked->len);
     ht_hit *order = HTI_ARENA_ARRAY(&session->arena, ht_hit, k);
@@ -284,8 +286,10 @@ static ht_status finish(ht_search_session *session, const ranking *ranked, const
     const uint64_t since = hti_clock_ns();
     for (size_t i = 0; i < *n_out; i++) {
         const uint32_t at = order[i].doc;
-        hits[i] = (ht_search_hit){.doc = ranked->docs[at], .score = order[i].score,
-                                  .bm25 = ranked->signals[HTI_BM25][at], .cosine = ranked->signals[HTI_COSINE][at],
+        hits[i] = (ht_search_hit){.doc = ranked->docs[at],
+                                  .score = order[i].score,
+                                  .bm25 = ranked->signals[HTI_BM25][at],
+                                  .cosine = ranked->signals[HTI_COSINE][at],
                                   .maxsim = ranked->signals[HTI_MAXSIM][at]};
         HT_TRY(fetch(session, opts, &hits[i], err));
     }
@@ -294,7 +298,8 @@ static ht_status finish(ht_search_session *session, const ranking *ranked, const
     return HT_OK;
 }
 
-static ht_status search_one(ht_search_session *session, const hti_query *query, const ht_search_opts *opts, ht_error *err)
+static ht_status search_one(ht_search_session *session, const hti_query *query, const ht_search_opts *opts,
+                            ht_error *err)
 {
     hti_arena_reset(&session->arena);
     session->result = (ht_search_result){.n_hits = 0};
@@ -317,9 +322,11 @@ static ht_status check_mode(const ht_search_session *session, const ht_search_op
     const mode_row *row = &modes[opts->mode];
     const char *name = ht_mode_name(opts->mode);
     if (row->needs_lexical && !session->lexical)
-        return HT_FAIL(err, UNSUPPORTED, "mode %s needs a lexical index; this collection was made with --no-lexical", name);
+        return HT_FAIL(err, UNSUPPORTED, "mode %s needs a lexical index; this collection was made with --no-lexical",
+                       name);
     if (row->needs_vectors && !session->plaid)
-        return HT_FAIL(err, UNSUPPORTED, "mode %s needs vectors; this collection was made with --no-vectors (bm25 works)", name);
+        return HT_FAIL(err, UNSUPPORTED,
+                       "mode %s needs vectors; this collection was made with --no-vectors (bm25 works)", name);
     return HT_OK;
 }
 
@@ -331,7 +338,8 @@ static ht_status need_encoder(ht_search_session *session, ht_error *err)
     return ht_encoder_session_new(encoder, &session->encoder, err);
 }
 
-static ht_status encode_queries(ht_search_session *session, const ht_text *texts, size_t n, hti_query *queries, ht_error *err)
+static ht_status encode_queries(ht_search_session *session, const ht_text *texts, size_t n, hti_query *queries,
+                                ht_error *err)
 {
     HT_TRY(need_encoder(session, err));
     ht_encoder_input inputs[QUERY_BATCH];
@@ -368,8 +376,9 @@ static ht_status search_batch(ht_search_session *session, const ht_text *texts, 
     return HT_OK;
 }
 
-ht_status ht_search_many(ht_search_session *session, const ht_text *queries, size_t n_queries, const ht_search_opts *opts,
-                         const ht_monitor *monitor, ht_result_fn fn, void *ud, ht_error *err)
+ht_status ht_search_many(ht_search_session *session, const ht_text *queries, size_t n_queries,
+                         const ht_search_opts *opts, const ht_monitor *monitor, ht_result_fn fn, void *ud,
+                         ht_error *err)
 {
     ht_search_opts mine;
     ht_search_opts_init(&mine);
@@ -379,7 +388,8 @@ ht_status ht_search_many(ht_search_session *session, const ht_text *queries, siz
         if (hti_utf8_valid(queries[i]) != queries[i].len)
             return HT_FAIL(err, PARSE, "query %zu: byte %zu is not valid UTF-8", i + 1, hti_utf8_valid(queries[i]));
     for (size_t at = 0; at < n_queries; at += QUERY_BATCH) {
-        if (monitor && monitor->cancelled && monitor->cancelled(monitor->ud)) return HT_FAIL(err, CANCELLED, "cancelled");
+        if (monitor && monitor->cancelled && monitor->cancelled(monitor->ud))
+            return HT_FAIL(err, CANCELLED, "cancelled");
         const size_t n = HTI_MIN(n_queries - at, (size_t)QUERY_BATCH);
         HT_TRY(search_batch(session, queries + at, n, &mine, at, fn, ud, err));
         if (monitor && monitor->progress) monitor->progress(monitor->ud, "search", at + n, n_queries);

@@ -18,7 +18,7 @@ model=$source/tests/data/golden/bert_tiny
 head -50 "$source/data/cranfield/corpus.jsonl" >"$work/corpus.jsonl"
 ./index_search "$work/c.ht" "$work/corpus.jsonl" "$model" "boundary layer" | grep -q '^50 documents'
 gzip -dc "$source/tests/data/golden_eval/cranfield.k0.9b0.4.top100.run.gz" >"$work/a.run"
-./evaluate "$source/data/cranfield/qrels/test.tsv" "$work/a.run" | grep -q '^ndcg@10 *0\.3510'
+./judge_run "$source/data/cranfield/qrels/test.tsv" "$work/a.run" | grep -q '^ndcg@10 *0\.3510'
 "$work/prefix/bin/hound" --version | grep -q '^hound 0'
 "$work/prefix/bin/hound" info "$work/c.ht" | grep -q '50 documents'
-echo "installed, built and ran: tokenize encode index_search evaluate hound"
+echo "installed, built and ran: tokenize encode index_search judge_run hound"

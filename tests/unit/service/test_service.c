@@ -22,10 +22,10 @@ static const char *const query_text = "experimental investigation of the aerodyn
 static char dir[TEMP_DIR_CAP], corpus_path[2 * TEMP_DIR_CAP], collection_path[2 * TEMP_DIR_CAP];
 static ht_error err;
 
-#define OK(expr)                                                    \
-    do {                                                            \
-        err.message[0] = '\0';                                      \
-        const ht_status ok_status_ = (expr);                        \
+#define OK(expr)                                                         \
+    do {                                                                 \
+        err.message[0] = '\0';                                           \
+        const ht_status ok_status_ = (expr);                             \
         if (ok_status_ != HT_OK) fail_msg("%s: %s", #expr, err.message); \
     } while (0)
 
@@ -103,14 +103,16 @@ static void test_single_modes_agree_with_what_hybrid_reports(void **unused)
     double least[3] = {1e9, 1e9, 1e9}, most[3] = {-1e9, -1e9, -1e9};
     for (size_t i = 0; i < result->n_hits; i++) {
         const ht_search_hit *hit = &result->hits[i];
-        const double bm25 = isnan(scores[0][hit->doc]) ? 0 : scores[0][hit->doc], got[3] = {hit->bm25, hit->cosine, hit->maxsim};
+        const double bm25 = isnan(scores[0][hit->doc]) ? 0 : scores[0][hit->doc],
+                     got[3] = {hit->bm25, hit->cosine, hit->maxsim};
         assert_true(hit->bm25 == bm25 && hit->cosine == scores[1][hit->doc] && hit->maxsim == scores[2][hit->doc]);
         for (int s = 0; s < 3; s++) {
             least[s] = fmin(least[s], got[s]);
             most[s] = fmax(most[s], got[s]);
         }
     }
-    for (size_t i = 0; i < result->n_hits; i++) { /* every document is a candidate here, so the sum is the definition's */
+    for (size_t i = 0; i < result->n_hits;
+         i++) { /* every document is a candidate here, so the sum is the definition's */
         const ht_search_hit *hit = &result->hits[i];
         const double got[3] = {hit->bm25, hit->cosine, hit->maxsim};
         double sum = 0;
@@ -132,7 +134,8 @@ static void test_rrf_is_the_sum_of_reciprocal_ranks(void **unused)
     }
     const ht_search_result *result = search(it, HT_MODE_RRF, N_DOCS, query_text);
     assert_int_equal(result->n_hits, N_DOCS);
-    for (size_t i = 0; i < result->n_hits; i++) assert_true(fabs(result->hits[i].score - sums[result->hits[i].doc]) < 1e-12);
+    for (size_t i = 0; i < result->n_hits; i++)
+        assert_true(fabs(result->hits[i].score - sums[result->hits[i].doc]) < 1e-12);
     close_it(it);
 }
 
@@ -147,7 +150,8 @@ static void test_rerank_orders_the_candidates_by_maxsim(void **unused)
     const ht_search_result *result = search(it, HT_MODE_RERANK, N_DOCS, query_text);
     assert_int_equal(result->n_hits, n);
     for (size_t i = 0; i < n; i++) {
-        assert_true(result->hits[i].score == maxsim[result->hits[i].doc] && result->hits[i].bm25 == bm25[result->hits[i].doc]);
+        assert_true(result->hits[i].score == maxsim[result->hits[i].doc] &&
+                    result->hits[i].bm25 == bm25[result->hits[i].doc]);
         if (i > 0) assert_true(result->hits[i - 1].score >= result->hits[i].score);
     }
     close_it(it);
@@ -166,7 +170,8 @@ static void test_two_changes_equal_one(void **unused)
     OK(small_corpus_index(path, temp_dir_path(dir, "second.jsonl", second), pool, &err));
     opened one = open_it(collection_path), two = open_it(path);
     for (int mode = HT_MODE_BM25; ht_mode_name((ht_mode)mode); mode++) {
-        const ht_search_result *a = search(one, (ht_mode)mode, N_DOCS, query_text), *b = search(two, (ht_mode)mode, N_DOCS, query_text);
+        const ht_search_result *a = search(one, (ht_mode)mode, N_DOCS, query_text),
+                               *b = search(two, (ht_mode)mode, N_DOCS, query_text);
         assert_int_equal(a->n_hits, b->n_hits);
         for (size_t i = 0; i < a->n_hits; i++)
             assert_true(a->hits[i].doc == b->hits[i].doc && a->hits[i].score == b->hits[i].score);
@@ -196,7 +201,8 @@ static void test_explanations_add_up(void **unused)
         for (size_t p = 0; p < hit->n_parts; p++) bm25 += hit->parts[p].contribution;
         for (size_t m = 0; m < hit->n_matches; m++) {
             maxsim += (double)hit->matches[m].score;
-            assert_true(hit->matches[m].doc_start <= hit->matches[m].doc_end && hit->matches[m].doc_end <= hit->encoded_text.len);
+            assert_true(hit->matches[m].doc_start <= hit->matches[m].doc_end &&
+                        hit->matches[m].doc_end <= hit->encoded_text.len);
         }
         assert_true(bm25 == hit->bm25);
         assert_true(fabs(maxsim - hit->maxsim) < 1e-3);
@@ -227,7 +233,9 @@ static void test_refusals(void **unused)
     /* a corpus with a repeated id: nothing of it is kept */
     FILE *file = fopen(temp_dir_path(dir, "bad.jsonl", bad), "w");
     assert_non_null(file);
-    (void)fputs("{\"_id\":\"a\",\"text\":\"one\"}\n{\"_id\":\"b\",\"text\":\"two\"}\n{\"_id\":\"a\",\"text\":\"three\"}\n", file);
+    (void)fputs(
+        "{\"_id\":\"a\",\"text\":\"one\"}\n{\"_id\":\"b\",\"text\":\"two\"}\n{\"_id\":\"a\",\"text\":\"three\"}\n",
+        file);
     (void)fclose(file);
     assert_int_equal(small_corpus_index(collection_path, bad, NULL, &err), HT_EXISTS);
     assert_non_null(strstr(err.message, "bad.jsonl:3"));
@@ -261,7 +269,8 @@ static void test_deleted_documents_are_not_found(void **unused)
     assert_int_equal(ht_indexer_delete(indexer, (ht_text){"nobody", 6}, &err), HT_NOT_FOUND);
     OK(ht_indexer_delete(indexer, (ht_text){id, strlen(id)}, &err));
     OK(ht_indexer_commit(indexer, NULL, NULL, &err));
-    assert_int_equal(search(it, HT_MODE_HYBRID, N_DOCS, query_text)->n_hits, N_DOCS); /* an open reader keeps its generation */
+    assert_int_equal(search(it, HT_MODE_HYBRID, N_DOCS, query_text)->n_hits,
+                     N_DOCS); /* an open reader keeps its generation */
     close_it(it);
     it = open_it(path);
     for (int mode = HT_MODE_BM25; ht_mode_name((ht_mode)mode); mode++) {
@@ -282,7 +291,8 @@ static void test_the_second_search_allocates_nothing(void **unused)
         const uint64_t before = hti_alloc_get_stats().n_calls;
         (void)search(it, (ht_mode)mode, 10, query_text);
         if (hti_alloc_get_stats().n_calls != before)
-            fail_msg("mode %s: %llu allocations", ht_mode_name((ht_mode)mode), (unsigned long long)(hti_alloc_get_stats().n_calls - before));
+            fail_msg("mode %s: %llu allocations", ht_mode_name((ht_mode)mode),
+                     (unsigned long long)(hti_alloc_get_stats().n_calls - before));
     }
     close_it(it);
 }

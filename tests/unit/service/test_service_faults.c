@@ -1,8 +1,8 @@
 /*
  * test_service_faults.c - every allocation of `index` and `search` failing in turn.
  *
- * Every n up to 2,000 (HT_ITERS), then sampled, until an operation is left alone. Whatever fails, memory is given back, the
- * answer is NO_MEMORY, and what was stored before stays readable.
+ * Every n up to 2,000 (HT_ITERS), then sampled, until an operation is left alone. Whatever fails, memory is given back,
+ * the answer is NO_MEMORY, and what was stored before stays readable.
  */
 #include "fault_alloc.h"
 
@@ -14,7 +14,8 @@
 
 #include "small_corpus.h"
 
-static char dir[TEMP_DIR_CAP], corpus_path[2 * TEMP_DIR_CAP], more_path[2 * TEMP_DIR_CAP], collection_path[2 * TEMP_DIR_CAP];
+static char dir[TEMP_DIR_CAP], corpus_path[2 * TEMP_DIR_CAP], more_path[2 * TEMP_DIR_CAP],
+    collection_path[2 * TEMP_DIR_CAP];
 static ht_error err;
 
 static uint64_t n_dense(void)
@@ -37,14 +38,18 @@ static uint64_t sweep(const char *name, operation run, bool all_after, void (*af
         const uint64_t n_failed = fault_alloc_disarm();
         tried++;
         refused += status != HT_OK;
-        if (fault_alloc_live_blocks() != before) fail_msg("%s, allocation %llu: memory leaked (%s)", name, (unsigned long long)n, err.message);
+        if (fault_alloc_live_blocks() != before)
+            fail_msg("%s, allocation %llu: memory leaked (%s)", name, (unsigned long long)n, err.message);
         if (status != HT_OK && status != HT_NO_MEMORY)
-            fail_msg("%s, allocation %llu: status %s: %s", name, (unsigned long long)n, ht_status_name(status), err.message);
-        if (status != HT_OK && err.message[0] == '\0') fail_msg("%s, allocation %llu: no message", name, (unsigned long long)n);
+            fail_msg("%s, allocation %llu: status %s: %s", name, (unsigned long long)n, ht_status_name(status),
+                     err.message);
+        if (status != HT_OK && err.message[0] == '\0')
+            fail_msg("%s, allocation %llu: no message", name, (unsigned long long)n);
         if (after) after(status);
         if (n_failed == 0) break;
     }
-    print_message("%s: %llu failing allocations tried, %llu refused\n", name, (unsigned long long)tried, (unsigned long long)refused);
+    print_message("%s: %llu failing allocations tried, %llu refused\n", name, (unsigned long long)tried,
+                  (unsigned long long)refused);
     assert_true(refused > 20);
     return tried;
 }

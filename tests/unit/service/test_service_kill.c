@@ -2,8 +2,8 @@
  * test_service_kill.c - `hound index` killed at random moments, and with every system call failing in turn.
  *
  * HOUND is the program, FAULT_SHIM the preload library. After each kill or failure `hound check` must find a
- * whole collection (or none, if it was never begun) and a rerun must complete it. HT_KILLS (200), HT_ITERS (2000) and HT_SEED
- * set the lengths.
+ * whole collection (or none, if it was never begun) and a rerun must complete it. HT_KILLS (200), HT_ITERS
+ * (2000) and HT_SEED set the lengths.
  */
 #include "base/base.h"
 
@@ -21,7 +21,8 @@
 
 enum { N_DOCS = 50, EXIT_NOT_FOUND = 3, EXIT_EXISTS = 4, MAX_ARGS = 12 };
 
-static char dir[TEMP_DIR_CAP], corpus_path[2 * TEMP_DIR_CAP], collection_path[2 * TEMP_DIR_CAP], log_path[2 * TEMP_DIR_CAP];
+static char dir[TEMP_DIR_CAP], corpus_path[2 * TEMP_DIR_CAP], collection_path[2 * TEMP_DIR_CAP],
+    log_path[2 * TEMP_DIR_CAP];
 static char count_path[2 * TEMP_DIR_CAP];
 
 static uint64_t from_env(const char *name, uint64_t otherwise)
@@ -68,7 +69,8 @@ static const char *log_text(void)
 
 static pid_t start_index(const char *const *env)
 {
-    const char *const args[] = {"index", collection_path, "--corpus", corpus_path, "--model", SMALL_MODEL, "--quiet", "--jobs", "1", NULL};
+    const char *const args[] = {"index",     collection_path, "--corpus", corpus_path, "--model",
+                                SMALL_MODEL, "--quiet",       "--jobs",   "1",         NULL};
     return start(args, env);
 }
 
@@ -94,11 +96,14 @@ static void expect_whole(uint32_t n_docs)
 static void check_then_complete(const char *when, uint64_t n)
 {
     const int whole = check();
-    if (whole != 0 && whole != EXIT_NOT_FOUND) fail_msg("%s %llu: check says %d: %s", when, (unsigned long long)n, whole, log_text());
+    if (whole != 0 && whole != EXIT_NOT_FOUND)
+        fail_msg("%s %llu: check says %d: %s", when, (unsigned long long)n, whole, log_text());
     const int again = finish(start_index(NULL));
-    if (again != 0 && again != EXIT_EXISTS) fail_msg("%s %llu: the rerun says %d: %s", when, (unsigned long long)n, again, log_text());
+    if (again != 0 && again != EXIT_EXISTS)
+        fail_msg("%s %llu: the rerun says %d: %s", when, (unsigned long long)n, again, log_text());
     const int after = check();
-    if (after != 0) fail_msg("%s %llu: check after the rerun says %d: %s", when, (unsigned long long)n, after, log_text());
+    if (after != 0)
+        fail_msg("%s %llu: check after the rerun says %d: %s", when, (unsigned long long)n, after, log_text());
     expect_whole(N_DOCS);
     temp_dir_remove(collection_path);
 }
@@ -132,8 +137,10 @@ static void test_killed_at_random_moments(void **unused)
         n_before += access(collection_path, F_OK) != 0;
         check_then_complete("kill", i);
     }
-    print_message("%llu runs, %llu killed before they ended, %llu of them before the collection was begun; one run takes %.0f ms\n",
-                  (unsigned long long)n_kills, (unsigned long long)n_killed, (unsigned long long)n_before, (double)duration / 1e6);
+    print_message(
+        "%llu runs, %llu killed before they ended, %llu before the collection was begun; one run takes %.0f ms\n",
+        (unsigned long long)n_kills, (unsigned long long)n_killed, (unsigned long long)n_before,
+        (double)duration / 1e6);
     assert_true(2 * n_killed > n_kills);
 }
 
@@ -156,7 +163,8 @@ static void sweep_system_calls(const char *error_name, const char *all)
     (void)snprintf(below, sizeof below, "HT_FAULT_DIR=%s", collection_path);
     (void)snprintf(counts, sizeof counts, "HT_FAULT_COUNT=%s", count_path);
     (void)snprintf(every, sizeof every, "HT_FAULT_ALL=%s", all);
-    const char *const env[] = {preload, number, reason, below, counts, every, "ASAN_OPTIONS=verify_asan_link_order=0", NULL};
+    const char *const env[] = {preload, number, reason, below, counts, every, "ASAN_OPTIONS=verify_asan_link_order=0",
+                               NULL};
     uint64_t tried = 0, refused = 0;
     const uint64_t dense = from_env("HT_ITERS", 2000);
     for (uint64_t n = 1;; n += n < dense ? 1 : n / 20) {
@@ -165,13 +173,15 @@ static void sweep_system_calls(const char *error_name, const char *all)
         const uint64_t seen = calls_seen();
         tried++;
         refused += code != 0;
-        if (code >= 100 && code != 130) fail_msg("call %llu (%s): ended by %d: %s", (unsigned long long)n, error_name, code, log_text());
-        if (code != 0 && !strstr(log_text(), "hound index: ")) fail_msg("call %llu (%s): no message: %s", (unsigned long long)n, error_name, log_text());
+        if (code >= 100 && code != 130)
+            fail_msg("call %llu (%s): ended by %d: %s", (unsigned long long)n, error_name, code, log_text());
+        if (code != 0 && !strstr(log_text(), "hound index: "))
+            fail_msg("call %llu (%s): no message: %s", (unsigned long long)n, error_name, log_text());
         check_then_complete(error_name, n);
         if (seen < n) break;
     }
-    print_message("%s%s: %llu failing system calls tried, %llu refused the run\n", error_name, all[0] == '1' ? ", all after" : "",
-                  (unsigned long long)tried, (unsigned long long)refused);
+    print_message("%s%s: %llu failing system calls tried, %llu refused the run\n", error_name,
+                  all[0] == '1' ? ", all after" : "", (unsigned long long)tried, (unsigned long long)refused);
     assert_true(refused > 10);
 }
 

@@ -1,9 +1,9 @@
-/* evaluate.c - a run judged by qrels.   evaluate QRELS RUN */
+/* judge_run.c - a run judged by qrels.   judge_run QRELS RUN */
 #include "common.h"
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) return fprintf(stderr, "usage: evaluate QRELS RUN\n"), 2;
+    if (argc != 3) return fprintf(stderr, "usage: judge_run QRELS RUN\n"), 2;
     static const char *const names[] = {"ndcg@10", "map", "recall@100", "success@10"};
     enum { N = sizeof names / sizeof names[0] };
     ht_error err = {HT_OK, ""};
