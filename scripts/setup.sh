@@ -77,10 +77,11 @@ trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT TERM
 # shellcheck disable=SC2086
 if ! { $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 $missing; } >"$log" 2>&1; then
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+        -o Dpkg::Use-Pty=0 $missing; } >"$log" 2>&1; then
     tail -n 15 "$log" >&2
-    say "apt-get failed; its last lines are above. Mend that (network, /etc/apt/sources.list), then run this again, or install by hand:"
-    say "  $missing"
+    say "apt-get failed; its last lines are above. Mend that (network, /etc/apt/sources.list) and run this again,"
+    say "or install by hand: $missing"
     exit 1
 fi
 left=$(missing_packages)

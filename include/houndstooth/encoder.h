@@ -57,6 +57,7 @@ HT_API HT_CHECKED ht_status ht_encoder_open(const char *model_dir, const ht_enco
 HT_API void ht_encoder_close(ht_encoder *encoder);
 HT_API void ht_encoder_get_info(const ht_encoder *encoder, ht_encoder_info *info);
 
+/* Scratch and output of one encoding thread; the encoder must outlive it. NULL may be freed. */
 HT_API HT_CHECKED ht_status ht_encoder_session_new(const ht_encoder *encoder, ht_encoder_session **out, ht_error *err);
 HT_API void ht_encoder_session_free(ht_encoder_session *session);
 

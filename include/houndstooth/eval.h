@@ -19,19 +19,24 @@ extern "C" {
 typedef struct ht_run ht_run;
 typedef struct ht_qrels ht_qrels;
 
+/* An empty run, freed by its owner; NULL may be freed. */
 HT_API HT_CHECKED ht_status ht_run_new(ht_run **out, ht_error *err);
 HT_API void ht_run_free(ht_run *run);
 /* Adds one row; NaN and infinity fail with INVALID, a repeated document of a query with EXISTS. */
 HT_API HT_CHECKED ht_status ht_run_add(ht_run *run, ht_text query, ht_text doc, double score, ht_error *err);
+/* Queries with at least one row. */
 HT_API size_t ht_run_n_queries(const ht_run *run);
 /* Id and number of rows of the n-th query, in order of first appearance. */
 HT_API ht_text ht_run_query(const ht_run *run, size_t n, size_t *n_rows);
 /* Row of the n-th query in file order. */
 HT_API ht_text ht_run_row(const ht_run *run, size_t n, size_t row, double *score);
 
+/* Empty judgements, freed by their owner; NULL may be freed. */
 HT_API HT_CHECKED ht_status ht_qrels_new(ht_qrels **out, ht_error *err);
 HT_API void ht_qrels_free(ht_qrels *qrels);
+/* Adds one judgement; a repeated document of a query fails with EXISTS. */
 HT_API HT_CHECKED ht_status ht_qrels_add(ht_qrels *qrels, ht_text query, ht_text doc, int32_t grade, ht_error *err);
+/* Queries with at least one judgement; id and number of judgements of the n-th, in order of first appearance. */
 HT_API size_t ht_qrels_n_queries(const ht_qrels *qrels);
 HT_API ht_text ht_qrels_query(const ht_qrels *qrels, size_t n, size_t *n_docs);
 
