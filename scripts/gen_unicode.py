@@ -6,7 +6,7 @@ Three consumers need properties of three Unicode versions, so each code point ge
 - `wb`, EXT_PICT: word segmentation (UAX #29), the version of the data files;
 - `std`, STD_*: Lucene's StandardTokenizer, which is fixed to Unicode 12.1;
 - HF_*: what the Hugging Face tokenizers library uses: categories of Unicode 8.0, normalization of
-  Unicode 9.0, white space (the same in all versions), word characters of the data files.
+  Unicode 9.0, white space (the same in all versions), word characters of Unicode 16.0.
 
 An older version of a property is today's value for code points that are as old (DerivedAge.txt),
 except those listed below, whose value has changed since. tests/unit/text and the differential runs
@@ -54,6 +54,16 @@ HAN12_DROP = {0x16FE2}
 # Unicode 8.0 categories.
 MN8_ADD, MN8_DROP = {0x1734}, {0x1885, 0x1886, 0xA9BD, 0x111C9}
 PUNCT8_ADD: set[int] = {0x166D, 0x111C9}
+# Word characters of Unicode 16.0 that the data files do not know.
+WORD16_ADD = [
+    (0x897, 0x897), (0x1C89, 0x1C8A), (0xA7CB, 0xA7CD), (0xA7DA, 0xA7DC), (0x105C0, 0x105F3), (0x10D40, 0x10D65),
+    (0x10D69, 0x10D6D), (0x10D6F, 0x10D85), (0x10EC2, 0x10EC4), (0x10EFC, 0x10EFC), (0x11380, 0x11389),
+    (0x1138B, 0x1138B), (0x1138E, 0x1138E), (0x11390, 0x113B5), (0x113B7, 0x113C0), (0x113C2, 0x113C2),
+    (0x113C5, 0x113C5), (0x113C7, 0x113CA), (0x113CC, 0x113D3), (0x113E1, 0x113E2), (0x116D0, 0x116E3),
+    (0x11BC0, 0x11BE0), (0x11BF0, 0x11BF9), (0x11F5A, 0x11F5A), (0x13460, 0x143FA), (0x16100, 0x16139),
+    (0x16D40, 0x16D6C), (0x16D70, 0x16D79), (0x18CFF, 0x18CFF), (0x1CCF0, 0x1CCF9), (0x1E5D0, 0x1E5FA),
+    (0x2EBF0, 0x2EE5D),
+]  # fmt: skip
 # Unicode 9.0 marks.
 MARK9_ADD, MARK9_DROP = {0x1CF2, 0x1CF3}, {0x111C9}
 
@@ -145,6 +155,7 @@ def flag_sets(ucd: Ucd) -> dict[str, set[int]]:
     marks = of("Mn", "Mc", "Me")
     ascii_punct = {c for c in range(33, 127) if not chr(c).isalnum()}
     word = ucd.binary("DerivedCoreProperties.txt", "Alphabetic") | marks | of("Nd", "Pc")
+    word |= ucd.binary("PropList.txt", "Join_Control")
     script = lambda name: {c for c in age12 if ucd.script[c] == name}  # noqa: E731
     return {
         "EXT_PICT": pict,
@@ -159,7 +170,7 @@ def flag_sets(ucd: Ucd) -> dict[str, set[int]]:
         "HF_PUNCT": (of("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po") & age8) | PUNCT8_ADD | ascii_punct,
         "HF_MN": ((of("Mn") & age8) | MN8_ADD) - MN8_DROP,
         "HF_SPACE": ucd.binary("PropList.txt", "White_Space"),
-        "HF_WORD": word | ucd.binary("PropList.txt", "Join_Control"),
+        "HF_WORD": word | {c for first, last in WORD16_ADD for c in range(first, last + 1)},
         "HF_MARK": ((marks & age9) | MARK9_ADD) - MARK9_DROP,
         "HF_NEW": set(range(N_CODES)) - age9,
         "HF_CJK": {c for first, last in CJK for c in range(first, last + 1)},
@@ -216,6 +227,8 @@ def table(ucd: Ucd) -> str:
  * {len(recs)} records, {len(second) // BLOCK} blocks of {BLOCK} code points.
  */
 #include "unicode.h"
+
+/* clang-format off */
 
 """
     return head + "\n".join(

@@ -73,7 +73,8 @@ static bool possessive(term *t)
 static bool lower_case(term *t)
 {
     if (t->ascii) {
-        for (size_t i = 0; i < t->len; i++) t->text[i] = (char)(t->text[i] | (t->text[i] >= 'A' && t->text[i] <= 'Z') << 5);
+        for (size_t i = 0; i < t->len; i++)
+            t->text[i] = (char)(t->text[i] | (t->text[i] >= 'A' && t->text[i] <= 'Z') << 5);
         return true;
     }
     char lower[HTI_TOKEN_BYTES + HTI_UTF8_MAX];
@@ -91,8 +92,8 @@ static bool lower_case(term *t)
 
 /* Lucene's English stop words by length; each padded with NULs to 8 bytes. */
 static const char stop_words[][8] = {
-    "a",    "an",   "as",   "at",   "be",   "by",   "if",   "in",   "is",   "it",    "no",
-    "of",   "on",   "or",   "to",   "and",  "are",  "but",  "for",  "not",  "the",   "was",
+    "a",    "an",   "as",   "at",   "be",   "by",   "if",   "in",   "is",    "it",    "no",
+    "of",   "on",   "or",   "to",   "and",  "are",  "but",  "for",  "not",   "the",   "was",
     "into", "such", "that", "then", "they", "this", "will", "with", "their", "there", "these",
 };
 enum { STOP_LONGEST = 5 };
@@ -121,7 +122,8 @@ static bool porter(term *t)
 static bool is_java_space(uint32_t code)
 {
     if (code < 0x80) return code == ' ' || (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x1F);
-    return code != 0x85 && code != 0xA0 && code != 0x2007 && code != 0x202F && (hti_char_of(code)->flags & HTI_HF_SPACE);
+    return code != 0x85 && code != 0xA0 && code != 0x2007 && code != 0x202F &&
+           (hti_char_of(code)->flags & HTI_HF_SPACE);
 }
 
 static bool whitespace_next(ht_text text, size_t from, hti_span *out)
@@ -152,9 +154,14 @@ static bool whitespace_next(ht_text text, size_t from, hti_span *out)
 static const char *standard_type(hti_std_type type)
 {
     static const char *const names[] = {
-        [HTI_STD_TYPE_ALPHANUM] = "<ALPHANUM>",       [HTI_STD_TYPE_NUM] = "<NUM>",           [HTI_STD_TYPE_SOUTHEAST_ASIAN] = "<SOUTHEAST_ASIAN>",
-        [HTI_STD_TYPE_IDEOGRAPHIC] = "<IDEOGRAPHIC>", [HTI_STD_TYPE_HIRAGANA] = "<HIRAGANA>", [HTI_STD_TYPE_KATAKANA] = "<KATAKANA>",
-        [HTI_STD_TYPE_HANGUL] = "<HANGUL>",           [HTI_STD_TYPE_EMOJI] = "<EMOJI>",
+        [HTI_STD_TYPE_ALPHANUM] = "<ALPHANUM>",
+        [HTI_STD_TYPE_NUM] = "<NUM>",
+        [HTI_STD_TYPE_SOUTHEAST_ASIAN] = "<SOUTHEAST_ASIAN>",
+        [HTI_STD_TYPE_IDEOGRAPHIC] = "<IDEOGRAPHIC>",
+        [HTI_STD_TYPE_HIRAGANA] = "<HIRAGANA>",
+        [HTI_STD_TYPE_KATAKANA] = "<KATAKANA>",
+        [HTI_STD_TYPE_HANGUL] = "<HANGUL>",
+        [HTI_STD_TYPE_EMOJI] = "<EMOJI>",
     };
     return names[type];
 }
@@ -184,7 +191,8 @@ ht_status ht_analyzer_find(const char *name, const ht_analyzer **out, ht_error *
     hti_buffer names;
     hti_buffer_init(&names);
     for (size_t i = 0; i < HTI_LEN(analyzers); i++) hti_buffer_printf(&names, "%s%s", i ? ", " : "", analyzers[i].name);
-    const ht_status status = HT_FAIL(err, NOT_FOUND, "no analyzer \"%.100s\": the analyzers are %s", name, hti_buffer_view(&names).data);
+    const ht_status status =
+        HT_FAIL(err, NOT_FOUND, "no analyzer \"%.100s\": the analyzers are %s", name, hti_buffer_view(&names).data);
     hti_buffer_deinit(&names);
     return status;
 }
@@ -214,7 +222,8 @@ const ht_token *ht_tokens_view(const ht_tokens *tokens, size_t *n)
 static ht_status keep(ht_tokens *tokens, const term *t, ht_token token, ht_error *err)
 {
     HT_TRY(hti_reserve(&tokens->tokens, &tokens->cap, tokens->n + 1, sizeof *tokens->tokens, err));
-    HT_ASSERT(tokens->text_len + t->len <= tokens->text_cap);
+    if (t->len > tokens->text_cap - tokens->text_len)
+        return HT_FAIL(err, INVALID, "the text is not valid UTF-8"); /* else it cannot grow so much */
     char *text = tokens->text + tokens->text_len;
     memcpy(text, t->text, t->len);
     tokens->text_len += t->len;
@@ -233,7 +242,8 @@ static bool pass_filters(const ht_analyzer *analyzer, term *t)
 ht_status ht_analyzer_run(const ht_analyzer *analyzer, ht_text text, ht_tokens *tokens, ht_error *err)
 {
     tokens->n = tokens->text_len = 0;
-    if (text.len >= UINT32_MAX) return HT_FAIL(err, LIMIT, "a text of %zu bytes: at most 4 GB can be analyzed", text.len);
+    if (text.len >= UINT32_MAX)
+        return HT_FAIL(err, LIMIT, "a text of %zu bytes: at most 4 GB can be analyzed", text.len);
     HT_TRY(hti_reserve(&tokens->text, &tokens->text_cap, text.len + text.len / 2 + HTI_TOKEN_BYTES, 1, err));
     uint32_t increment = 0;
     hti_span span;
@@ -244,7 +254,8 @@ ht_status ht_analyzer_run(const ht_analyzer *analyzer, ht_text text, ht_tokens *
         memcpy(t.text, text.data + span.start, t.len);
         increment++;
         if (!pass_filters(analyzer, &t)) continue;
-        const ht_token token = {{NULL, 0}, (uint32_t)span.start, (uint32_t)span.end, increment, analyzer->type_name(span.type)};
+        const ht_token token = {
+            {NULL, 0}, (uint32_t)span.start, (uint32_t)span.end, increment, analyzer->type_name(span.type)};
         HT_TRY(keep(tokens, &t, token, err));
         increment = 0;
     }

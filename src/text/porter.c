@@ -32,8 +32,7 @@ static bool is_consonant(const word *w, size_t at)
     case 'e':
     case 'i':
     case 'o':
-    case 'u':
-        return false;
+    case 'u': return false;
     case 'y': {
         /* A run of y alternates; it starts as a consonant unless a consonant stands before it. */
         size_t first = at;
@@ -41,8 +40,7 @@ static bool is_consonant(const word *w, size_t at)
         const bool first_is_consonant = first == 0 || !is_consonant(w, first - 1);
         return ((at - first) % 2 == 0) == first_is_consonant;
     }
-    default:
-        return true;
+    default: return true;
     }
 }
 
@@ -142,9 +140,18 @@ typedef struct rule {
     uint8_t len;  /* of `from` */
     uint8_t kept; /* letters of `from` that count as stem */
 } rule;
-#define RULE(from, to) {from, to, sizeof(from) - 1, 0}
-#define RULE_KEEPING(from, to) {from, to, sizeof(from) - 1, sizeof(to) - 1}
-#define NO_MORE {"", "", 0, 0}
+#define RULE(from, to)                \
+    {                                 \
+        from, to, sizeof(from) - 1, 0 \
+    }
+#define RULE_KEEPING(from, to)                     \
+    {                                              \
+        from, to, sizeof(from) - 1, sizeof(to) - 1 \
+    }
+#define NO_MORE      \
+    {                \
+        "", "", 0, 0 \
+    }
 
 /*
  * Steps 2 to 4 by the letter that tells their suffixes apart: the last but one, in step 3 the last.
@@ -180,20 +187,25 @@ static const rule step_4_v[] = {RULE("ive", ""), NO_MORE};
 static const rule step_4_z[] = {RULE("ize", ""), NO_MORE};
 
 typedef struct rules {
-    unsigned min_measure;  /* of the stem */
-    unsigned key;          /* 1: by the last letter, 2: by the last but one */
+    unsigned min_measure; /* of the stem */
+    unsigned key;         /* 1: by the last letter, 2: by the last but one */
     const rule *of_letter[26];
 } rules;
 #define KEY(letter) [(letter) - 'a']
 static const rules step_2 = {
-    1, 2, {KEY('a') = step_2_a, KEY('c') = step_2_c, KEY('e') = step_2_e, KEY('g') = step_2_g,
-           KEY('l') = step_2_l, KEY('o') = step_2_o, KEY('s') = step_2_s, KEY('t') = step_2_t},
+    1,
+    2,
+    {KEY('a') = step_2_a, KEY('c') = step_2_c, KEY('e') = step_2_e, KEY('g') = step_2_g, KEY('l') = step_2_l,
+     KEY('o') = step_2_o, KEY('s') = step_2_s, KEY('t') = step_2_t},
 };
-static const rules step_3 = {1, 1, {KEY('e') = step_3_e, KEY('i') = step_3_i, KEY('l') = step_3_l, KEY('s') = step_3_s}};
+static const rules step_3 = {
+    1, 1, {KEY('e') = step_3_e, KEY('i') = step_3_i, KEY('l') = step_3_l, KEY('s') = step_3_s}};
 static const rules step_4 = {
-    2, 2, {KEY('a') = step_4_a, KEY('c') = step_4_c, KEY('e') = step_4_e, KEY('i') = step_4_i,
-           KEY('l') = step_4_l, KEY('n') = step_4_n, KEY('o') = step_4_o, KEY('s') = step_4_s,
-           KEY('t') = step_4_t, KEY('u') = step_4_u, KEY('v') = step_4_v, KEY('z') = step_4_z},
+    2,
+    2,
+    {KEY('a') = step_4_a, KEY('c') = step_4_c, KEY('e') = step_4_e, KEY('i') = step_4_i, KEY('l') = step_4_l,
+     KEY('n') = step_4_n, KEY('o') = step_4_o, KEY('s') = step_4_s, KEY('t') = step_4_t, KEY('u') = step_4_u,
+     KEY('v') = step_4_v, KEY('z') = step_4_z},
 };
 
 /* One step: the first suffix that is there decides. */

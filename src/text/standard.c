@@ -23,13 +23,13 @@
  * mark unless the right class follows.
  */
 enum {
-    START,     /* nothing but connectors */
-    A,         /* a letter */
-    H,         /* a Hebrew letter that may still take a quote */
-    N,         /* a digit */
-    K,         /* Katakana */
-    E,         /* a connector behind a word */
-    D,         /* a Hebrew letter and its quote */
+    START, /* nothing but connectors */
+    A,     /* a letter */
+    H,     /* a Hebrew letter that may still take a quote */
+    N,     /* a digit */
+    K,     /* Katakana */
+    E,     /* a connector behind a word */
+    D,     /* a Hebrew letter and its quote */
     N_STATES_ACCEPTING = D + 1,
     A_MID = N_STATES_ACCEPTING, /* a letter and a mark that wants a letter */
     N_MID,                      /* a digit and a mark that wants a digit */
@@ -54,18 +54,19 @@ static const uint8_t step[N_STATES][HTI_STD_CLASSES] = {
 };
 #undef X
 
-#define OTHER_8 0, 0, 0, 0, 0, 0, 0, 0
-#define LETTER_8 1, 1, 1, 1, 1, 1, 1, 1
+/* Class of each ASCII character, as in the table of all characters: 1 is HTI_STD_ALETTER, 3 HTI_STD_NUMERIC. */
+/* clang-format off */
 static const uint8_t ascii_class[128] = {
-    OTHER_8, OTHER_8, OTHER_8, OTHER_8,
-    /*   ! " # $ % & '                  ( ) * + , - . / */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, HTI_STD_DQ, 0, 0, 0, 0, HTI_STD_SQ, 0, 0, 0, 0, HTI_STD_MIDNUM, 0, HTI_STD_MIDNUMLET, 0,
-    /* 0-9 : ; < = > ? */
     3, 3, 3, 3, 3, 3, 3, 3, 3, 3, HTI_STD_MIDLETTER, HTI_STD_MIDNUM, 0, 0, 0, 0,
-    /* @ A-Z [ \ ] ^ _ ` a-z { | } ~ */
-    0, 1, 1, 1, 1, 1, 1, 1, LETTER_8, LETTER_8, 1, 1, 1, 0, 0, 0, 0, HTI_STD_EXTENDNUMLET,
-    0, 1, 1, 1, 1, 1, 1, 1, LETTER_8, LETTER_8, 1, 1, 1, 0, 0, 0, 0, 0,
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, HTI_STD_EXTENDNUMLET,
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0,
 };
+/* clang-format on */
 
 /* What a word is made of, for its type. */
 enum { SEEN_LETTER = 1, SEEN_DIGIT = 2, SEEN_KATAKANA = 4, SEEN_HANGUL = 8, SEEN_CONNECTOR = 16, SEEN_MID = 32 };
@@ -144,8 +145,8 @@ enum {
     BASE = 1 << 1,    /* takes a skin tone */
     TONE = 1 << 2,
     JOINER = 1 << 3,
-    SELECTOR = 1 << 4,   /* U+FE0F, asks for the picture */
-    PLAIN_EXT = 1 << 5,  /* an extender other than the two selectors */
+    SELECTOR = 1 << 4,  /* U+FE0F, asks for the picture */
+    PLAIN_EXT = 1 << 5, /* an extender other than the two selectors */
     ANY_EXT = 1 << 6,
     TAG = 1 << 7,
     TAG_END = 1 << 8,
@@ -157,15 +158,15 @@ enum {
 /* States: F.. of the first emoji (it may take tags), C.. of one behind a joiner, .._EXT with extenders. */
 enum {
     S_START,
-    S_JOINED,      /* joiners in front */
-    S_FIRST,       /* a picture */
-    S_FIRST_BASE,  /* a base that waits for its tone */
+    S_JOINED,     /* joiners in front */
+    S_FIRST,      /* a picture */
+    S_FIRST_BASE, /* a base that waits for its tone */
     S_FIRST_TONE,
-    S_FIRST_SEL,   /* a picture and its selector */
+    S_FIRST_SEL, /* a picture and its selector */
     S_TAGS,
     S_TAG_END,
-    S_CHAIN,       /* behind the joiner of a chain */
-    S_CHAIN_MORE,  /* further joiners */
+    S_CHAIN,      /* behind the joiner of a chain */
+    S_CHAIN_MORE, /* further joiners */
     S_NEXT,
     S_NEXT_BASE,
     S_NEXT_TONE,
@@ -177,7 +178,10 @@ enum {
     S_FLAG
 };
 #define S(name) (1U << S_##name)
-enum { S_ACCEPTING = S(FIRST) | S(FIRST_TONE) | S(FIRST_SEL) | S(TAG_END) | S(NEXT) | S(NEXT_TONE) | S(NEXT_SEL) | S(KEYCAP) | S(FLAG) };
+enum {
+    S_ACCEPTING = S(FIRST) | S(FIRST_TONE) | S(FIRST_SEL) | S(TAG_END) | S(NEXT) | S(NEXT_TONE) | S(NEXT_SEL) |
+                  S(KEYCAP) | S(FLAG)
+};
 
 static const struct {
     uint32_t from;
@@ -252,7 +256,7 @@ static size_t match_emoji(window w)
 
 /* ---- runs and single characters ---- */
 
-/* Bytes of a character with one of `flags` and its extenders; with `repeat` of all such that follow; 0 if there is none. */
+/* Bytes of a character with one of `flags` and its extenders, with `repeat` of all such that follow; 0 if none. */
 static size_t match_run(window w, unsigned flags, bool repeat)
 {
     const char *const first = w.at;
@@ -312,7 +316,8 @@ bool hti_standard_next(ht_text text, size_t from, hti_span *out)
     for (const char *at = text.data + from; at < end;) {
         const int what = starts((unsigned char)*at);
         match found = {0, HTI_STD_TYPE_ALPHANUM, false};
-        if (what == WORD || (what == ANYTHING && at + 1 < end && (unsigned char)at[0] < 0x80 && (unsigned char)at[1] < 0x80))
+        if (what == WORD ||
+            (what == ANYTHING && at + 1 < end && (unsigned char)at[0] < 0x80 && (unsigned char)at[1] < 0x80))
             found.len = match_word((window){at, end, 0}, &found.type, &found.ascii);
         else if (what == ANYTHING)
             found = match_any(at, end);

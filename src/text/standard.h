@@ -17,7 +17,10 @@ typedef enum hti_std_type {
     HTI_STD_TYPE_EMOJI
 } hti_std_type;
 
-/* Longest token in UTF-16 units, as Lucene counts; longer ones are cut there. In UTF-8 that is at most 3 bytes a unit. */
+/*
+ * Longest token in UTF-16 units, as Lucene counts; longer ones are cut there. In UTF-8 that is at most
+ * 3 bytes a unit.
+ */
 enum { HTI_TOKEN_UNITS = 255, HTI_TOKEN_BYTES = 3 * HTI_TOKEN_UNITS };
 
 typedef struct hti_span {

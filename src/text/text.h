@@ -32,10 +32,10 @@ typedef struct hti_tokenizer_opts {
 } hti_tokenizer_opts;
 
 typedef struct hti_tokenizer_info {
-    const char *kind;     /* "WordPiece"; lives as long as the program */
-    uint32_t n_ids;       /* largest id + 1: embedding rows that the ids may ask for */
-    uint32_t n_tokens;    /* tokens in the vocabulary, added ones included */
-    uint32_t n_special;   /* ids that add_special puts round a text: [CLS] text [SEP] gives 2 */
+    const char *kind;                  /* "WordPiece"; lives as long as the program */
+    uint32_t n_ids;                    /* largest id + 1: embedding rows that the ids may ask for */
+    uint32_t n_tokens;                 /* tokens in the vocabulary, added ones included */
+    uint32_t n_special;                /* ids that add_special puts round a text: [CLS] text [SEP] gives 2 */
     uint32_t cls, sep, mask, pad, unk; /* ids, HTI_TOKEN_NONE where missing */
 } hti_tokenizer_info;
 
@@ -43,10 +43,11 @@ typedef struct hti_tokenizer_info {
  * Opens the file; `opts` NULL for the defaults. Malformed or inconsistent: PARSE; a normalizer,
  * pre-tokenizer, model or post-processor that is not written yet: UNSUPPORTED. Both name file and key.
  */
-HT_CHECKED ht_status hti_tokenizer_open(const char *path, const hti_tokenizer_opts *opts, hti_tokenizer **out, ht_error *err);
+HT_CHECKED ht_status hti_tokenizer_open(const char *path, const hti_tokenizer_opts *opts, hti_tokenizer **out,
+                                        ht_error *err);
 /* The same from the file's text; `name` goes in front of messages. */
-HT_CHECKED ht_status hti_tokenizer_parse(ht_text json, const char *name, const hti_tokenizer_opts *opts, hti_tokenizer **out,
-                                         ht_error *err);
+HT_CHECKED ht_status hti_tokenizer_parse(ht_text json, const char *name, const hti_tokenizer_opts *opts,
+                                         hti_tokenizer **out, ht_error *err);
 /* NULL allowed. No session may live on. */
 void hti_tokenizer_close(hti_tokenizer *tokenizer);
 hti_tokenizer_info hti_tokenizer_get_info(const hti_tokenizer *tokenizer);
@@ -58,7 +59,8 @@ ht_text hti_tokenizer_token_text(const hti_tokenizer *tokenizer, uint32_t id);
 /* Scratch and output of one thread; the second identical use allocates nothing. */
 typedef struct hti_tokenizer_session hti_tokenizer_session;
 /* The tokenizer must outlive the session. */
-HT_CHECKED ht_status hti_tokenizer_session_new(const hti_tokenizer *tokenizer, hti_tokenizer_session **out, ht_error *err);
+HT_CHECKED ht_status hti_tokenizer_session_new(const hti_tokenizer *tokenizer, hti_tokenizer_session **out,
+                                               ht_error *err);
 void hti_tokenizer_session_free(hti_tokenizer_session *session);
 
 /* Tokens of one text: arrays [len] owned by the session, valid until its next call. */

@@ -109,7 +109,8 @@ static inline size_t hti_utf8_decode(const char *at, const char *end, uint32_t *
     }
     *code = HTI_REPLACEMENT;
     if (b[0] < 0xF0 || have < 4) return 1;
-    const uint32_t big = (uint32_t)(b[0] & 0x07) << 18 | (uint32_t)(b[1] & 0x3F) << 12 | (uint32_t)(b[2] & 0x3F) << 6 | (b[3] & 0x3F);
+    const uint32_t big =
+        (uint32_t)(b[0] & 0x07) << 18 | (uint32_t)(b[1] & 0x3F) << 12 | (uint32_t)(b[2] & 0x3F) << 6 | (b[3] & 0x3F);
     if (big > 0x10FFFF) return 1;
     *code = big;
     return 4;
