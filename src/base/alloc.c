@@ -140,23 +140,18 @@ void hti_arena_reset(hti_arena *arena)
     arena->used = 0;
 }
 
-/* The next kept block that can hold `size`, else a new one linked behind the present one. */
+/* The next kept block that can hold `size`, else a new one linked behind the last; the arena stays where it is. */
 static hti_arena_block *next_block(hti_arena *arena, size_t size)
 {
-    hti_arena_block *after = arena->now ? arena->now->next : arena->first;
-    for (; after; after = after->next) {
-        arena->now = after;
-        if (after->cap >= size) return after;
-    }
+    hti_arena_block **link = arena->now ? &arena->now->next : &arena->first;
+    for (; *link; link = &(*link)->next)
+        if ((*link)->cap >= size) return *link;
     const size_t cap = HTI_MAX(size, (size_t)ARENA_BLOCK);
     hti_arena_block *made = hti_alloc(hti_add(sizeof *made, cap));
     if (!made) return NULL;
     made->next = NULL;
     made->cap = cap;
-    if (arena->now)
-        arena->now->next = made;
-    else
-        arena->first = made;
+    *link = made;
     return made;
 }
 

@@ -42,24 +42,38 @@ const char *ht_version(void)
     return TEXT_OF(HT_VERSION_MAJOR) "." TEXT_OF(HT_VERSION_MINOR) "." TEXT_OF(HT_VERSION_PATCH);
 }
 
-/* Newlines become spaces, and a character that was cut in two at the end is dropped. */
-static void make_one_line(char *text, size_t len)
+/* Bytes of the UTF-8 character at `at` (RFC 3629), 0 if there is none; *cut if the text's end cut it in two. */
+static size_t character_len(const unsigned char *at, bool *cut)
 {
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] < 0x20) text[i] = ' ';
-    size_t start = len;
-    while (start > 0 && len - start < 4 && ((unsigned char)text[start - 1] & 0xC0) == 0x80) start--;
-    if (start == 0) return;
-    const unsigned char lead = (unsigned char)text[start - 1];
-    const size_t need = lead < 0x80 ? 0 : lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-    if (need > len - start) text[start - 1] = '\0';
+    const unsigned char lead = at[0];
+    const size_t len = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    for (size_t i = 1; i < len; i++) {
+        const unsigned char low = i > 1 ? 0x80 : lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+        const unsigned char high = i > 1 ? 0xBF : lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+        *cut = at[i] == '\0';
+        if (at[i] < low || at[i] > high) return 0;
+    }
+    return len;
+}
+
+/* Control characters become spaces, bytes that are no UTF-8 "?"; a character cut in two at the end is dropped. */
+static void make_one_line(char *text)
+{
+    unsigned char *at = (unsigned char *)text;
+    while (*at) {
+        bool cut = false;
+        const size_t len = character_len(at, &cut);
+        if (*at < 0x20 || *at == 0x7F) *at = ' ';
+        if (len == 0) *at = cut ? '\0' : '?';
+        at += len ? len : !cut;
+    }
 }
 
 static void format_into(char *text, const char *fmt, va_list args)
 {
     const int n = vsnprintf(text, HT_ERROR_TEXT, fmt, args);
     if (n < 0) text[0] = '\0';
-    make_one_line(text, strlen(text));
+    make_one_line(text);
 }
 
 ht_status hti_fail(ht_error *err, ht_status status, const char *fmt, ...)

@@ -50,13 +50,15 @@ struct hti_file {
     size_t used;
     uint64_t off; /* of the buffer's start in the file */
     int fd;
+    bool is_stream; /* a pipe or a terminal: bytes go out in order, and there is nothing to sync */
     ht_status failed;
 };
 
-static ht_status write_all(int fd, const char *path, const char *data, size_t len, uint64_t off, ht_error *err)
+static ht_status write_all(const hti_file *file, const char *data, size_t len, uint64_t off, ht_error *err)
 {
+    const char *path = file->path;
     while (len > 0) {
-        const ssize_t n = pwrite(fd, data, len, (off_t)off);
+        const ssize_t n = file->is_stream ? write(file->fd, data, len) : pwrite(file->fd, data, len, (off_t)off);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return hti_os_fail(err, path, "write");
         if (n == 0) {
@@ -112,6 +114,8 @@ ht_status hti_file_create(const char *path, hti_file **out, ht_error *err)
         hti_file_abandon(file);
         return status;
     }
+    struct stat info;
+    file->is_stream = fstat(file->fd, &info) == 0 && !S_ISREG(info.st_mode);
     *out = file;
     return HT_OK;
 }
@@ -119,7 +123,7 @@ ht_status hti_file_create(const char *path, hti_file **out, ht_error *err)
 static ht_status flush_file(hti_file *file, ht_error *err)
 {
     if (file->failed != HT_OK) return hti_fail(err, file->failed, "%s: an earlier write failed", file->path);
-    const ht_status status = write_all(file->fd, file->path, file->buffer, file->used, file->off, err);
+    const ht_status status = write_all(file, file->buffer, file->used, file->off, err);
     if (status != HT_OK) {
         file->failed = status;
         return status;
@@ -133,7 +137,7 @@ ht_status hti_file_write(hti_file *file, const void *data, size_t len, ht_error 
 {
     if (file->used + len > FILE_BUFFER) HT_TRY(flush_file(file, err));
     if (len >= FILE_BUFFER) {
-        file->failed = write_all(file->fd, file->path, data, len, file->off, err);
+        file->failed = write_all(file, data, len, file->off, err);
         file->off += len;
         return file->failed;
     }
@@ -148,7 +152,8 @@ ht_status hti_file_write_at(hti_file *file, uint64_t off, const void *data, size
 {
     HT_TRY(flush_file(file, err));
     HT_ASSERT(off + len <= file->off);
-    file->failed = write_all(file->fd, file->path, data, len, off, err);
+    if (file->is_stream) return HT_FAIL(err, INVALID, "%s: not a regular file, and this format needs to go back in it", file->path);
+    file->failed = write_all(file, data, len, off, err);
     return file->failed;
 }
 
@@ -167,7 +172,7 @@ ht_status hti_file_pad(hti_file *file, size_t align, ht_error *err)
 ht_status hti_file_close(hti_file *file, bool sync, ht_error *err)
 {
     ht_status status = flush_file(file, err);
-    if (status == HT_OK && sync && fsync(file->fd) != 0) status = hti_os_fail(err, file->path, "sync");
+    if (status == HT_OK && sync && !file->is_stream && fsync(file->fd) != 0) status = hti_os_fail(err, file->path, "sync");
     const int fd = file->fd;
     file->fd = -1;
     if (close(fd) != 0 && status == HT_OK && errno != EINTR) status = hti_os_fail(err, file->path, "close");
@@ -311,7 +316,7 @@ ht_status hti_replace_file(const char *path, const void *data, size_t len, ht_er
 {
     hti_buffer temp;
     hti_buffer_init(&temp);
-    hti_buffer_printf(&temp, "%s.tmp%ld", path, (long)getpid());
+    hti_buffer_printf(&temp, "%s.tmp%ld", path, (long)gettid()); /* threads may replace the same file */
     char *parent = parent_of(path);
     ht_status status = parent ? hti_buffer_status(&temp, err) : HTI_NO_MEMORY(err);
     if (status == HT_OK) status = replace_file(path, temp.data, parent, data, len, err);
@@ -354,19 +359,36 @@ ht_status hti_remove(const char *path, ht_error *err)
 
 void hti_discard(const char *path) { (void)unlink(path); }
 
+/* Makes one directory, durably: its parent is synced when it is new. */
+static ht_status make_dir(const char *path, ht_error *err)
+{
+    if (mkdir(path, 0777) != 0) {
+        const int reason = errno;
+        if (reason == EEXIST && hti_path_is_dir(path)) return HT_OK;
+        errno = reason;
+        return hti_os_fail(err, path, "create directory");
+    }
+    char *parent = parent_of(path);
+    if (!parent) return HTI_NO_MEMORY(err);
+    const ht_status status = hti_sync_dir(parent, err);
+    hti_free(parent);
+    return status;
+}
+
 ht_status hti_make_dirs(const char *path, ht_error *err)
 {
+    const size_t len = strlen(path);
+    if (len == 0) return HT_FAIL(err, INVALID, "a directory needs a name");
     char *copy = copy_path(path);
     if (!copy) return HTI_NO_MEMORY(err);
     ht_status status = HT_OK;
-    for (char *at = copy + 1; status == HT_OK && *at; at++) {
-        if (*at != '/') continue;
-        *at = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST) status = hti_os_fail(err, copy, "create directory");
-        *at = '/';
+    for (size_t i = 1; status == HT_OK && i <= len; i++) {
+        if ((copy[i] != '/' && copy[i] != '\0') || copy[i - 1] == '/') continue;
+        const char kept = copy[i];
+        copy[i] = '\0';
+        status = make_dir(copy, err);
+        copy[i] = kept;
     }
-    if (status == HT_OK && mkdir(copy, 0777) != 0 && (errno != EEXIST || !hti_path_is_dir(copy)))
-        status = hti_os_fail(err, path, "create directory");
     hti_free(copy);
     return status;
 }
@@ -375,7 +397,8 @@ ht_status hti_sync_dir(const char *path, ht_error *err)
 {
     const int fd = open_retry(path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0) return hti_os_fail(err, path, "open directory");
-    const ht_status status = fsync(fd) == 0 ? HT_OK : hti_os_fail(err, path, "sync directory");
+    const bool done = fsync(fd) == 0 || errno == EINVAL; /* EINVAL: a file system without such a thing */
+    const ht_status status = done ? HT_OK : hti_os_fail(err, path, "sync directory");
     (void)close(fd);
     return status;
 }
