@@ -32,10 +32,15 @@ ht_status hti_json_parse(ht_text text, const char *name, uint64_t line, json_t *
     json_error_t why;
     json_starved = false;
     *out = json_loadb(text.len ? text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    if (json_starved) { /* even a value is not to be trusted: a string may lack the byte that found no room */
+        json_decref(*out);
+        *out = NULL;
+        return HTI_NO_MEMORY(err);
+    }
     if (*out) return HT_OK;
-    if (json_starved) return HTI_NO_MEMORY(err);
     if (line > 0)
-        return HT_FAIL(err, PARSE, "%s:%llu:%d: not valid JSON: %s", name, (unsigned long long)line, why.column, why.text);
+        return HT_FAIL(err, PARSE, "%s:%llu:%d: not valid JSON: %s", name, (unsigned long long)line, why.column,
+                       why.text);
     return HT_FAIL(err, PARSE, "%s:%d:%d: not valid JSON: %s", name, why.line, why.column, why.text);
 }
 
@@ -62,7 +67,8 @@ static ht_status wrong_type(const char *name, const char *key, const char *wante
     return HT_FAIL(err, PARSE, "%s: \"%s\" must be %s", name, key, wanted);
 }
 
-ht_status hti_json_int(const json_t *object, const char *name, const char *key, int64_t otherwise, int64_t *out, ht_error *err)
+ht_status hti_json_int(const json_t *object, const char *name, const char *key, int64_t otherwise, int64_t *out,
+                       ht_error *err)
 {
     const json_t *value = member(object, key);
     if (value && !json_is_integer(value)) return wrong_type(name, key, "an integer", err);
@@ -70,7 +76,8 @@ ht_status hti_json_int(const json_t *object, const char *name, const char *key, 
     return HT_OK;
 }
 
-ht_status hti_json_real(const json_t *object, const char *name, const char *key, double otherwise, double *out, ht_error *err)
+ht_status hti_json_real(const json_t *object, const char *name, const char *key, double otherwise, double *out,
+                        ht_error *err)
 {
     const json_t *value = member(object, key);
     if (value && !json_is_number(value)) return wrong_type(name, key, "a number", err);
@@ -78,7 +85,8 @@ ht_status hti_json_real(const json_t *object, const char *name, const char *key,
     return HT_OK;
 }
 
-ht_status hti_json_bool(const json_t *object, const char *name, const char *key, bool otherwise, bool *out, ht_error *err)
+ht_status hti_json_bool(const json_t *object, const char *name, const char *key, bool otherwise, bool *out,
+                        ht_error *err)
 {
     const json_t *value = member(object, key);
     if (value && !json_is_boolean(value)) return wrong_type(name, key, "true or false", err);
