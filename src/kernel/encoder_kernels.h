@@ -81,7 +81,7 @@ typedef struct hti_finish {
     float mix;
     bool pool_first;
     float *pooled;  /* [dim] */
-    float *vectors; /* [kept, dim] */
+    float *vectors; /* [kept, dim]; NULL: only the pooled vector */
 } hti_finish;
 
 typedef struct hti_encoder_kernels {

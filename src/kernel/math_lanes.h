@@ -217,7 +217,7 @@ static void finish(const hti_finish *f)
 {
     pool(f);
     float *out = f->vectors;
-    for (size_t i = 0; i < f->n_tokens; i++) {
+    for (size_t i = 0; out && i < f->n_tokens; i++) {
         if (f->keep && !f->keep[i]) continue;
         finish_row(f, f->hidden + i * f->ld, out);
         out += f->dim;

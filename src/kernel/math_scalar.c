@@ -164,7 +164,7 @@ static void finish(const hti_finish *f)
     }
     normalise(f->pooled, f->dim);
     float *out = f->vectors;
-    for (size_t i = 0; i < f->n_tokens; i++) {
+    for (size_t i = 0; out && i < f->n_tokens; i++) {
         if (f->keep && !f->keep[i]) continue;
         memcpy(out, f->hidden + i * f->ld, f->dim * sizeof *out);
         normalise(out, f->dim);
