@@ -52,7 +52,11 @@ typedef struct ht_read_opts {
  */
 HT_API HT_CHECKED ht_status ht_run_read(const char *path, const ht_read_opts *opts, ht_run **out, ht_error *err);
 HT_API HT_CHECKED ht_status ht_qrels_read(const char *path, const ht_read_opts *opts, ht_qrels **out, ht_error *err);
-/* Writes a run in TREC form, atomically ("-" is standard output): rows in their order, which becomes the rank; tag NULL is "houndstooth"; scores with 17 significant digits, so that reading gives the same doubles. */
+/*
+ * Writes a run in TREC form, atomically ("-" is standard output): rows in their order, which becomes the
+ * rank; scores with 17 significant digits, so that reading gives the same doubles; tag NULL is "houndstooth".
+ * INVALID for an id or tag that is no word.
+ */
 HT_API HT_CHECKED ht_status ht_run_write(const ht_run *run, const char *path, const char *tag, ht_error *err);
 
 /* ---- corpora and queries ---- */
@@ -63,8 +67,12 @@ typedef struct ht_record {
     uint64_t line;
 } ht_record;
 typedef struct ht_corpus_reader ht_corpus_reader;
-HT_API HT_CHECKED ht_status ht_corpus_open(const char *path, const ht_read_opts *opts, ht_corpus_reader **out, ht_error *err);
-/* The next record, or *more = false at the end. Lines over 64 MB, invalid UTF-8 or JSON, a missing id fail with file:line. */
+HT_API HT_CHECKED ht_status ht_corpus_open(const char *path, const ht_read_opts *opts, ht_corpus_reader **out,
+                                           ht_error *err);
+/*
+ * The next record, or *more = false at the end. Lines over 64 MB, invalid UTF-8 or JSON, a missing id fail
+ * with file:line; the call after a failure goes on behind that line.
+ */
 HT_API HT_CHECKED ht_status ht_corpus_next(ht_corpus_reader *reader, ht_record *record, bool *more, ht_error *err);
 /* Compressed bytes read and in all (0 if unknown). */
 HT_API void ht_corpus_progress(const ht_corpus_reader *reader, uint64_t *done, uint64_t *total);
@@ -72,7 +80,8 @@ HT_API void ht_corpus_close(ht_corpus_reader *reader);
 
 /* Queries: JSON lines {"_id" or "id", "text"}, or TSV "qid<TAB>text"; told by the first byte. */
 typedef struct ht_queries ht_queries;
-HT_API HT_CHECKED ht_status ht_queries_read(const char *path, const ht_read_opts *opts, ht_queries **out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_queries_read(const char *path, const ht_read_opts *opts, ht_queries **out,
+                                            ht_error *err);
 HT_API void ht_queries_free(ht_queries *queries);
 HT_API size_t ht_queries_len(const ht_queries *queries);
 HT_API ht_text ht_queries_at(const ht_queries *queries, size_t n, ht_text *text);
@@ -110,8 +119,9 @@ typedef struct ht_evaluation {
     size_t n_missing;       /* qrels queries without a row in the run */
     size_t n_unjudged;      /* run queries without judgements: ignored */
 } ht_evaluation;
-HT_API HT_CHECKED ht_status ht_evaluate(const ht_qrels *qrels, const ht_run *run, const ht_measure *measures, size_t n_measures,
-                                        const ht_eval_opts *opts, ht_evaluation **out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_evaluate(const ht_qrels *qrels, const ht_run *run, const ht_measure *measures,
+                                        size_t n_measures, const ht_eval_opts *opts, ht_evaluation **out,
+                                        ht_error *err);
 HT_API void ht_evaluation_free(ht_evaluation *evaluation);
 
 /* ---- significance of paired differences d[i] = a[i] - b[i] ---- */
@@ -119,12 +129,12 @@ HT_API void ht_evaluation_free(ht_evaluation *evaluation);
 typedef struct ht_significance {
     size_t n, wins, losses, ties;
     double mean_difference;
-    double t, t_p;      /* paired two-sided t-test, n - 1 degrees of freedom; NaN / 1 where undefined */
-    double flip_p;      /* sign-flip randomisation: exact if at most 20 differences are not 0, else (count + 1) / (n_flips + 1) */
-    uint64_t n_flips;   /* 2^(n - ties) when exact */
+    double t, t_p;    /* paired two-sided t-test, n - 1 degrees of freedom; NaN / 1 where undefined */
+    double flip_p;    /* sign flips: exact if at most 20 differences are not 0, else (count + 1) / (n_flips + 1) */
+    uint64_t n_flips; /* 2^(n - ties) when exact */
 } ht_significance;
-HT_API HT_CHECKED ht_status ht_significance_test(const double *a, const double *b, size_t n, uint64_t n_flips, uint64_t seed,
-                                                 ht_significance *out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_significance_test(const double *a, const double *b, size_t n, uint64_t n_flips,
+                                                 uint64_t seed, ht_significance *out, ht_error *err);
 /* Two-sided tail probability of Student's t. */
 HT_API double ht_student_t_p(double t, double degrees);
 
@@ -140,14 +150,18 @@ typedef struct ht_fusion_opts {
     size_t k;              /* rows kept of the result; 0: all */
 } ht_fusion_opts;
 HT_API void ht_fusion_opts_init(ht_fusion_opts *opts);
-/* Name to method: "rrf", "minmax", "combsum", "combmnz"; NOT_FOUND lists them. COMBSUM and COMBMNZ sum min-max normalised scores. */
+/*
+ * Name to method: "rrf", "minmax", "combsum", "combmnz"; NOT_FOUND lists them. COMBSUM and COMBMNZ sum
+ * min-max normalised scores.
+ */
 HT_API HT_CHECKED ht_status ht_fusion_find(const char *name, ht_fusion *out, ht_error *err);
 /*
  * Fuses runs query by query. Input ranks are file order. Min-max is per query over the window; a list of equal
  * scores becomes all 1. A missing document adds 0. Scores are rounded to 12 decimals; order: score
  * descending, best input rank ascending, document id ascending by bytes.
  */
-HT_API HT_CHECKED ht_status ht_fuse(const ht_run *const *runs, size_t n_runs, const ht_fusion_opts *opts, ht_run **out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_fuse(const ht_run *const *runs, size_t n_runs, const ht_fusion_opts *opts, ht_run **out,
+                                    ht_error *err);
 
 /*
  * The same for one query over ordinals: lists [n_lists] of hits, best first; out [out_cap]. Ties by best
@@ -158,8 +172,8 @@ typedef struct ht_hit_list {
     const ht_hit *hits;
     size_t len;
 } ht_hit_list;
-HT_API HT_CHECKED ht_status ht_fuse_hits(const ht_hit_list *lists, size_t n_lists, const ht_fusion_opts *opts, ht_hit *out,
-                                         size_t out_cap, size_t *n_out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_fuse_hits(const ht_hit_list *lists, size_t n_lists, const ht_fusion_opts *opts,
+                                         ht_hit *out, size_t out_cap, size_t *n_out, ht_error *err);
 
 #ifdef __cplusplus
 }

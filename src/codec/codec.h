@@ -15,11 +15,15 @@ HT_CHECKED ht_status hti_json_parse(ht_text text, const char *name, uint64_t lin
 /* Reads and parses a file of at most max_bytes. */
 HT_CHECKED ht_status hti_json_load(const char *path, size_t max_bytes, json_t **out, ht_error *err);
 /* A member of an object with a fallback for missing or null; a wrong type fails and names file and key. */
-HT_CHECKED ht_status hti_json_int(const json_t *object, const char *name, const char *key, int64_t otherwise, int64_t *out, ht_error *err);
-HT_CHECKED ht_status hti_json_real(const json_t *object, const char *name, const char *key, double otherwise, double *out, ht_error *err);
-HT_CHECKED ht_status hti_json_bool(const json_t *object, const char *name, const char *key, bool otherwise, bool *out, ht_error *err);
+HT_CHECKED ht_status hti_json_int(const json_t *object, const char *name, const char *key, int64_t otherwise,
+                                  int64_t *out, ht_error *err);
+HT_CHECKED ht_status hti_json_real(const json_t *object, const char *name, const char *key, double otherwise,
+                                   double *out, ht_error *err);
+HT_CHECKED ht_status hti_json_bool(const json_t *object, const char *name, const char *key, bool otherwise, bool *out,
+                                   ht_error *err);
 /* Borrowed text that lives as long as the object; {NULL, 0} if missing or null. */
-HT_CHECKED ht_status hti_json_text(const json_t *object, const char *name, const char *key, ht_text *out, ht_error *err);
+HT_CHECKED ht_status hti_json_text(const json_t *object, const char *name, const char *key, ht_text *out,
+                                   ht_error *err);
 /* Appends a quoted, escaped JSON string. Invalid UTF-8 becomes U+FFFD. */
 void hti_json_quote(hti_buffer *buffer, ht_text text);
 

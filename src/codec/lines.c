@@ -165,14 +165,15 @@ static void give_line(hti_lines *lines, size_t at, size_t skip, ht_text *line)
     size_t len = at - lines->start;
     if (len > 0 && lines->out[lines->start + len - 1] == '\r') len--;
     *line = (ht_text){lines->out + lines->start, len};
-    if (lines->number == 1 && len >= 3 && memcmp(line->data, "\xEF\xBB\xBF", 3) == 0) *line = (ht_text){line->data + 3, len - 3};
+    if (lines->number == 1 && len >= 3 && memcmp(line->data, "\xEF\xBB\xBF", 3) == 0)
+        *line = (ht_text){line->data + 3, len - 3};
     lines->start = at + skip;
 }
 
 static ht_status too_long(hti_lines *lines, ht_error *err)
 {
-    return HT_FAIL(err, LIMIT, "%s:%llu: line longer than %zu bytes; shorten or split it", lines->path, (unsigned long long)lines->number,
-                   lines->max_line);
+    return HT_FAIL(err, LIMIT, "%s:%llu: line longer than %zu bytes; shorten or split it", lines->path,
+                   (unsigned long long)lines->number, lines->max_line);
 }
 
 ht_status hti_lines_next(hti_lines *lines, ht_text *line, ht_error *err)

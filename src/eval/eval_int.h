@@ -10,9 +10,9 @@
 #include <houndstooth/eval.h>
 
 /* An option struct whose size was never set would silently read as defaults: refuse it. */
-#define HTI_CHECK_OPTS(opts, err)                                                              \
-    do {                                                                                       \
-        if ((opts) && (opts)->size < sizeof *(opts))                                           \
+#define HTI_CHECK_OPTS(opts, err)                                                               \
+    do {                                                                                        \
+        if ((opts) && (opts)->size < sizeof *(opts))                                            \
             return HT_FAIL((err), INVALID, "%s: set the size of the options struct", __func__); \
     } while (0)
 
@@ -67,7 +67,7 @@ typedef struct hti_where {
 } hti_where;
 
 /* Fails with "name:line:column: ...", columns counted in bytes from 1. */
-#define HTI_FAIL_AT(err, where, column, fmt, ...)                                                                 \
+#define HTI_FAIL_AT(err, where, column, fmt, ...)                                                                \
     HT_FAIL((err), PARSE, "%s:%llu:%zu: " fmt, (where).name, (unsigned long long)(where).line, (size_t)(column), \
             __VA_ARGS__)
 
@@ -91,6 +91,10 @@ bool hti_parse_int32(ht_text text, int32_t *out);
 void hti_put_real(hti_buffer *buffer, double value);
 bool hti_same_letters(ht_text text, const char *word); /* ASCII letters of either case */
 
+/* Sorts in place; compare as for qsort (heap_sort.c). Elements of at most 64 bytes. */
+typedef int (*hti_compare_fn)(const void *left, const void *right);
+void hti_heap_sort(void *base, size_t n, size_t size, hti_compare_fn compare);
+
 /* Bad lines of a lenient reading: how many, and what was wrong with the first. */
 typedef struct hti_skipped {
     uint64_t n;
@@ -103,7 +107,13 @@ void hti_skipped_log(hti_skipped *skipped, const char *name);
 
 /* ---- one JSON line as a record (json_record.c) ---- */
 
-typedef enum hti_value_kind { HTI_VALUE_MISSING, HTI_VALUE_NULL, HTI_VALUE_TEXT, HTI_VALUE_INT, HTI_VALUE_OTHER } hti_value_kind;
+typedef enum hti_value_kind {
+    HTI_VALUE_MISSING,
+    HTI_VALUE_NULL,
+    HTI_VALUE_TEXT,
+    HTI_VALUE_INT,
+    HTI_VALUE_OTHER
+} hti_value_kind;
 typedef struct hti_value {
     hti_value_kind kind;
     ht_text text; /* of TEXT, and digits of INT */
@@ -119,14 +129,17 @@ typedef struct hti_json_record {
  */
 bool hti_json_record_plain(ht_text line, hti_buffer *scratch, hti_json_record *out);
 /* The same through jansson, with its verdict. */
-HT_CHECKED ht_status hti_json_record_slow(ht_text line, hti_where where, hti_buffer *scratch, hti_json_record *out, ht_error *err);
+HT_CHECKED ht_status hti_json_record_slow(ht_text line, hti_where where, hti_buffer *scratch, hti_json_record *out,
+                                          ht_error *err);
 /* Line to members, one way or the other; checks UTF-8 first. */
-HT_CHECKED ht_status hti_json_record_read(ht_text line, hti_where where, hti_buffer *scratch, hti_json_record *out, ht_error *err);
+HT_CHECKED ht_status hti_json_record_read(ht_text line, hti_where where, hti_buffer *scratch, hti_json_record *out,
+                                          ht_error *err);
 /* The id of a record: "_id", else "id"; a text or an integer. *id is empty if there is none and `optional`. */
-HT_CHECKED ht_status hti_record_id(const hti_json_record *record, hti_where where, bool optional, ht_text *id, ht_error *err);
+HT_CHECKED ht_status hti_record_id(const hti_json_record *record, hti_where where, bool optional, ht_text *id,
+                                   ht_error *err);
 /* A member that is text; null, or missing if `optional`, is the empty text. */
-HT_CHECKED ht_status hti_record_text(const hti_json_record *record, int member, hti_where where, bool optional, ht_text *out,
-                                     ht_error *err);
+HT_CHECKED ht_status hti_record_text(const hti_json_record *record, int member, hti_where where, bool optional,
+                                     ht_text *out, ht_error *err);
 
 /* ---- one query's ranking, as measures see it (measure.c, evaluate.c) ---- */
 

@@ -12,8 +12,6 @@
  */
 #include "eval_int.h"
 
-#include <stdlib.h>
-
 typedef struct ranked_row {
     double score;
     ht_text id;
@@ -23,6 +21,8 @@ typedef struct ranked_row {
 typedef struct evaluator {
     const hti_table *qrels, *run;
     const ht_eval_opts *opts;
+    const ht_measure *measures; /* [n_measures] */
+    size_t n_measures;
     uint32_t *qrels_doc; /* [run documents] */
     int32_t *grade_of;   /* [judged documents] */
     uint32_t *judged_in; /* [judged documents] the query whose grade that is */
@@ -63,7 +63,7 @@ static void sort_ranked(ranked_row *rows, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
         if (best_first(&rows[i - 1], &rows[i]) <= 0) continue;
-        qsort(rows, n, sizeof *rows, best_first);
+        hti_heap_sort(rows, n, sizeof *rows, best_first);
         return;
     }
 }
@@ -75,7 +75,8 @@ static ht_status match_documents(evaluator *e, ht_error *err)
     e->grade_of = HTI_NEW_ARRAY(int32_t, judged->n);
     e->judged_in = HTI_NEW_ARRAY(uint32_t, judged->n);
     if (!e->qrels_doc || !e->grade_of || !e->judged_in) return HTI_NO_MEMORY(err);
-    for (size_t d = 0; d < e->run->docs.n; d++) e->qrels_doc[d] = hti_map_find(judged, hti_entry_text(&e->run->docs, d));
+    for (size_t d = 0; d < e->run->docs.n; d++)
+        e->qrels_doc[d] = hti_map_find(judged, hti_entry_text(&e->run->docs, d));
     memset(e->judged_in, 0xFF, judged->n * sizeof *e->judged_in);
     return HT_OK;
 }
@@ -94,7 +95,7 @@ static ht_status take_judgements(evaluator *e, size_t q, hti_ranking *r, ht_erro
         r->n_nonrel += grade >= 0 && grade < r->min_grade;
         if (grade > 0) e->ideal[r->n_ideal++] = grade;
     }
-    if (r->n_ideal > 1) qsort(e->ideal, r->n_ideal, sizeof *e->ideal, highest_first);
+    hti_heap_sort(e->ideal, r->n_ideal, sizeof *e->ideal, highest_first);
     r->ideal = e->ideal;
     return HT_OK;
 }
@@ -107,7 +108,8 @@ static ht_status take_ranking(evaluator *e, size_t q, uint32_t run_query, hti_ra
     HT_TRY(hti_reserve(&e->ranked, &e->cap_ranked, n, sizeof *e->ranked, err));
     HT_TRY(hti_reserve(&e->grades, &e->cap_grades, n, sizeof *e->grades, err));
     for (size_t i = 0; i < n; i++)
-        e->ranked[i] = (ranked_row){rows[i].value, hti_entry_text(&e->run->docs, rows[i].doc), e->qrels_doc[rows[i].doc]};
+        e->ranked[i] =
+            (ranked_row){rows[i].value, hti_entry_text(&e->run->docs, rows[i].doc), e->qrels_doc[rows[i].doc]};
     sort_ranked(e->ranked, n);
     for (size_t i = 0; i < n; i++) {
         const uint32_t doc = e->ranked[i].doc;
@@ -121,19 +123,18 @@ static ht_status take_ranking(evaluator *e, size_t q, uint32_t run_query, hti_ra
 }
 
 /* One line of the result; zeros for a query that the run lacks. */
-static ht_status evaluate_query(evaluator *e, size_t q, uint32_t run_query, const ht_measure *measures, size_t n_measures,
-                                double *values, ht_error *err)
+static ht_status evaluate_query(evaluator *e, size_t q, uint32_t run_query, double *values, ht_error *err)
 {
     hti_ranking ranking = {.min_grade = e->opts->min_grade};
-    memset(values, 0, n_measures * sizeof *values);
+    memset(values, 0, e->n_measures * sizeof *values);
     if (run_query == HTI_MAP_NONE) return HT_OK;
     HT_TRY(take_judgements(e, q, &ranking, err));
     HT_TRY(take_ranking(e, q, run_query, &ranking, err));
-    for (size_t m = 0; m < n_measures; m++) values[m] = hti_measure_value(&measures[m], &ranking);
+    for (size_t m = 0; m < e->n_measures; m++) values[m] = hti_measure_value(&e->measures[m], &ranking);
     return HT_OK;
 }
 
-static ht_status evaluate_all(evaluator *e, const ht_measure *measures, size_t n_measures, owned_evaluation *out, ht_error *err)
+static ht_status evaluate_all(evaluator *e, owned_evaluation *out, ht_error *err)
 {
     ht_evaluation *is = &out->is;
     for (size_t q = 0; q < e->qrels->queries.n; q++) {
@@ -144,14 +145,14 @@ static ht_status evaluate_all(evaluator *e, const ht_measure *measures, size_t n
         char *copy = hti_arena_text(&out->arena, id);
         if (!copy) return HTI_NO_MEMORY(err);
         out->queries[is->n_queries] = (ht_text){copy, id.len};
-        double *values = out->values + is->n_queries * n_measures;
-        HT_TRY(evaluate_query(e, q, run_query, measures, n_measures, values, err));
-        for (size_t m = 0; m < n_measures; m++) out->means[m] += values[m];
+        double *values = out->values + is->n_queries * e->n_measures;
+        HT_TRY(evaluate_query(e, q, run_query, values, err));
+        for (size_t m = 0; m < e->n_measures; m++) out->means[m] += values[m];
         is->n_queries++;
     }
     is->n_unjudged = e->run->queries.n - (e->qrels->queries.n - is->n_missing);
-    for (size_t m = 0; m < n_measures; m++)
-        if (is->n_queries > 0 && !hti_measure_is_sum(&measures[m])) out->means[m] /= (double)is->n_queries;
+    for (size_t m = 0; m < e->n_measures; m++)
+        if (is->n_queries > 0 && !hti_measure_is_sum(&e->measures[m])) out->means[m] /= (double)is->n_queries;
     return HT_OK;
 }
 
@@ -168,7 +169,8 @@ static ht_status new_evaluation(size_t n_queries, size_t n_measures, owned_evalu
         return HTI_NO_MEMORY(err);
     }
     memset(made->means, 0, n_measures * sizeof *made->means);
-    made->is = (ht_evaluation){.n_measures = n_measures, .queries = made->queries, .values = made->values, .means = made->means};
+    made->is = (ht_evaluation){
+        .n_measures = n_measures, .queries = made->queries, .values = made->values, .means = made->means};
     *out = made;
     return HT_OK;
 }
@@ -182,15 +184,17 @@ ht_status ht_evaluate(const ht_qrels *qrels, const ht_run *run, const ht_measure
     if (!opts) opts = &defaults;
     HTI_CHECK_OPTS(opts, err);
     if (opts->min_grade < 1)
-        return HT_FAIL(err, INVALID, "a relevant grade of %d: it must be at least 1, for 0 says not relevant", opts->min_grade);
+        return HT_FAIL(err, INVALID, "a relevant grade of %d: it must be at least 1, for 0 says not relevant",
+                       opts->min_grade);
     for (size_t m = 0; m < n_measures; m++)
         if (measures[m].kind < 0 || !ht_measure_at((size_t)measures[m].kind, NULL))
             return HT_FAIL(err, INVALID, "measure %zu was not made by ht_measure_parse", m);
-    evaluator e = {.qrels = &qrels->table, .run = &run->table, .opts = opts};
+    evaluator e = {
+        .qrels = &qrels->table, .run = &run->table, .opts = opts, .measures = measures, .n_measures = n_measures};
     owned_evaluation *made = NULL;
     ht_status status = new_evaluation(e.qrels->queries.n, n_measures, &made, err);
     if (status == HT_OK) status = match_documents(&e, err);
-    if (status == HT_OK) status = evaluate_all(&e, measures, n_measures, made, err);
+    if (status == HT_OK) status = evaluate_all(&e, made, err);
     hti_free(e.qrels_doc);
     hti_free(e.grade_of);
     hti_free(e.judged_in);

@@ -18,7 +18,6 @@
 #include "eval_int.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { SMALL = 512, SMALL_SLOTS = 2 * SMALL };
 
@@ -31,7 +30,7 @@ typedef struct fused {
 typedef struct fuser {
     const ht_fusion_opts *opts;
     double default_weight;
-    fused *entries; /* [cap] */
+    fused *entries;  /* [cap] */
     uint32_t *slots; /* [n_slots], a power of two: entry number or HTI_MAP_NONE */
     size_t n, cap, n_slots, cap_slots;
     fused small_entries[SMALL];
@@ -103,8 +102,10 @@ static ht_status check_opts(const ht_fusion_opts *opts, size_t n_lists, ht_error
 {
     HTI_CHECK_OPTS(opts, err);
     if (n_lists == 0) return HT_FAIL(err, INVALID, "nothing to fuse: give at least one list");
-    if ((size_t)opts->method >= HTI_LEN(fusion_rows)) return HT_FAIL(err, INVALID, "no fusion number %d", (int)opts->method);
-    if (!isfinite(opts->rrf_k) || opts->rrf_k < 0.0) return HT_FAIL(err, INVALID, "an RRF constant of %g: give 0 or more", opts->rrf_k);
+    if ((size_t)opts->method >= HTI_LEN(fusion_rows))
+        return HT_FAIL(err, INVALID, "no fusion number %d", (int)opts->method);
+    if (!isfinite(opts->rrf_k) || opts->rrf_k < 0.0)
+        return HT_FAIL(err, INVALID, "an RRF constant of %g: give 0 or more", opts->rrf_k);
     for (size_t i = 0; opts->weights && i < n_lists; i++)
         if (!isfinite(opts->weights[i]) || opts->weights[i] < 0.0)
             return HT_FAIL(err, INVALID, "weight %zu is %g: give 0 or more", i, opts->weights[i]);
@@ -216,11 +217,14 @@ static size_t fuser_finish(fuser *f)
         const double times = fusion_rows[f->opts->method].times_lists ? (double)f->entries[i].n_lists : 1.0;
         f->entries[i].score = round_score(f->entries[i].score * times);
     }
-    if (f->n > 1) qsort(f->entries, f->n, sizeof *f->entries, best_first);
+    hti_heap_sort(f->entries, f->n, sizeof *f->entries, best_first);
     return f->opts->k ? HTI_MIN(f->n, f->opts->k) : f->n;
 }
 
-static size_t in_window(const ht_fusion_opts *opts, size_t len) { return opts->window ? HTI_MIN(len, opts->window) : len; }
+static size_t in_window(const ht_fusion_opts *opts, size_t len)
+{
+    return opts->window ? HTI_MIN(len, opts->window) : len;
+}
 
 /* ---- hits ---- */
 
@@ -257,8 +261,8 @@ static ht_status fuse_hits(fuser *f, const ht_hit_list *lists, size_t n_lists, h
     return HT_OK;
 }
 
-ht_status ht_fuse_hits(const ht_hit_list *lists, size_t n_lists, const ht_fusion_opts *opts, ht_hit *out, size_t out_cap,
-                       size_t *n_out, ht_error *err)
+ht_status ht_fuse_hits(const ht_hit_list *lists, size_t n_lists, const ht_fusion_opts *opts, ht_hit *out,
+                       size_t out_cap, size_t *n_out, ht_error *err)
 {
     *n_out = 0;
     ht_fusion_opts defaults;
@@ -289,8 +293,8 @@ typedef struct run_list {
 typedef struct run_fusion {
     const ht_run *const *runs;
     size_t n_runs;
-    hti_map queries, docs;  /* of all runs, in order of appearance */
-    uint32_t **numbers;     /* [n_runs][documents of the run] */
+    hti_map queries, docs; /* of all runs, in order of appearance */
+    uint32_t **numbers;    /* [n_runs][documents of the run] */
     ht_run *result;
 } run_fusion;
 
@@ -351,7 +355,8 @@ static ht_status fuse_all(run_fusion *r, const ht_fusion_opts *opts, ht_error *e
     if (!f) return HTI_NO_MEMORY(err);
     fuser_init(f, opts, r->n_runs);
     ht_status status = HT_OK;
-    for (size_t q = 0; status == HT_OK && q < r->queries.n; q++) status = fuse_query(r, f, hti_entry_text(&r->queries, q), err);
+    for (size_t q = 0; status == HT_OK && q < r->queries.n; q++)
+        status = fuse_query(r, f, hti_entry_text(&r->queries, q), err);
     fuser_deinit(f);
     hti_free(f);
     return status;

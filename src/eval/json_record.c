@@ -237,7 +237,8 @@ static bool take_separators(scan *s, bool *done)
 static hti_value *member_of(hti_json_record *record, ht_text key)
 {
     for (size_t i = 0; i < HTI_N_MEMBERS; i++)
-        if (key.len == strlen(member_names[i]) && memcmp(key.data, member_names[i], key.len) == 0) return &record->members[i];
+        if (key.len == strlen(member_names[i]) && memcmp(key.data, member_names[i], key.len) == 0)
+            return &record->members[i];
     return NULL;
 }
 
@@ -329,7 +330,8 @@ ht_status hti_record_id(const hti_json_record *record, hti_where where, bool opt
     *id = (ht_text){"", 0};
     if (value->kind <= HTI_VALUE_NULL) {
         if (optional) return HT_OK;
-        return HTI_FAIL_AT(err, where, 1, "%s", "no \"_id\"; give every record an \"_id\" (or \"id\"), a text or a whole number");
+        return HTI_FAIL_AT(err, where, 1, "%s",
+                           "no \"_id\"; give every record an \"_id\" (or \"id\"), a text or a whole number");
     }
     if (value->kind == HTI_VALUE_OTHER)
         return HTI_FAIL_AT(err, where, 1, "\"%s\" must be a text or a whole number; put it in quotes", name);
@@ -344,13 +346,15 @@ ht_status hti_record_id(const hti_json_record *record, hti_where where, bool opt
     return HT_OK;
 }
 
-ht_status hti_record_text(const hti_json_record *record, int member, hti_where where, bool optional, ht_text *out, ht_error *err)
+ht_status hti_record_text(const hti_json_record *record, int member, hti_where where, bool optional, ht_text *out,
+                          ht_error *err)
 {
     const hti_value *value = &record->members[member];
     *out = (ht_text){"", 0};
     if (value->kind == HTI_VALUE_NULL || (value->kind == HTI_VALUE_MISSING && optional)) return HT_OK;
     if (value->kind == HTI_VALUE_MISSING)
-        return HTI_FAIL_AT(err, where, 1, "no \"%s\"; write \"%s\": \"\" where it is empty", member_names[member], member_names[member]);
+        return HTI_FAIL_AT(err, where, 1, "no \"%s\"; write \"%s\": \"\" where it is empty", member_names[member],
+                           member_names[member]);
     if (value->kind != HTI_VALUE_TEXT)
         return HTI_FAIL_AT(err, where, 1, "\"%s\" must be a text; put it in quotes", member_names[member]);
     if (value->text.len > 0) *out = value->text;

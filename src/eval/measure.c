@@ -80,8 +80,7 @@ static double bpref(const hti_ranking *r, size_t cut)
     size_t above = 0;
     for (size_t i = 0; i < r->n_ret; i++) {
         if (is_rel(r, i))
-            sum += above == 0 ? 1.0
-                              : 1.0 - count(HTI_MIN(above, r->n_rel)) / count(HTI_MIN(r->n_nonrel, r->n_rel));
+            sum += above == 0 ? 1.0 : 1.0 - count(HTI_MIN(above, r->n_rel)) / count(HTI_MIN(r->n_nonrel, r->n_rel));
         else
             above += r->grades[i] >= 0;
     }
@@ -166,15 +165,40 @@ typedef struct measure_row {
 } measure_row;
 
 static const measure_row measure_rows[] = {
-    {"ndcg", {"ndcg_cut"}, MAY_CUT, false, ndcg, "normalised discounted cumulative gain, linear gain, of the top k or all"},
+    {"ndcg",
+     {"ndcg_cut"},
+     MAY_CUT,
+     false,
+     ndcg,
+     "normalised discounted cumulative gain, linear gain, of the top k or all"},
     {"P", {"precision"}, MUST_CUT, false, precision, "share of relevant documents in the top k, always over k"},
     {"recall", {"R"}, MUST_CUT, false, recall, "share of the relevant documents that are in the top k"},
     {"map", {"map_cut", "ap"}, MAY_CUT, false, average_precision, "mean average precision, of the top k or all"},
-    {"mrr", {"recip_rank", "rr"}, MAY_CUT, false, reciprocal_rank, "1 / rank of the first relevant document in the top k or all"},
-    {"success", {"hit", "hits", "hit_rate"}, MUST_CUT, false, success, "share of queries with a relevant document in the top k"},
-    {"Rprec", {"R-prec", "r_precision"}, NO_CUT, false, r_precision, "precision at rank R, the number of relevant documents"},
+    {"mrr",
+     {"recip_rank", "rr"},
+     MAY_CUT,
+     false,
+     reciprocal_rank,
+     "1 / rank of the first relevant document in the top k or all"},
+    {"success",
+     {"hit", "hits", "hit_rate"},
+     MUST_CUT,
+     false,
+     success,
+     "share of queries with a relevant document in the top k"},
+    {"Rprec",
+     {"R-prec", "r_precision"},
+     NO_CUT,
+     false,
+     r_precision,
+     "precision at rank R, the number of relevant documents"},
     {"bpref", {NULL}, NO_CUT, false, bpref, "share of relevant documents preferred to judged irrelevant ones"},
-    {"iprec", {"iprec_at_recall"}, RECALL_LEVEL, false, interpolated_precision, "interpolated precision at recall x from 0 to 1"},
+    {"iprec",
+     {"iprec_at_recall"},
+     RECALL_LEVEL,
+     false,
+     interpolated_precision,
+     "interpolated precision at recall x from 0 to 1"},
     {"11pt_avg", {"11pt"}, NO_CUT, false, eleven_points, "mean interpolated precision at recall 0, 0.1, ... 1"},
     {"judged", {NULL}, MAY_CUT, false, judged, "share of judged documents among those in the top k or all"},
     {"set_P", {"setp"}, NO_CUT, false, set_precision, "share of relevant documents among all returned"},
@@ -230,7 +254,9 @@ static ht_text split_name(ht_text name, ht_text *cut)
         if (name.data[i] == '@') at = i;
     if (at == name.len) {
         size_t digits = name.len;
-        while (digits > 0 && ((name.data[digits - 1] >= '0' && name.data[digits - 1] <= '9') || name.data[digits - 1] == '.')) digits--;
+        while (digits > 0 &&
+               ((name.data[digits - 1] >= '0' && name.data[digits - 1] <= '9') || name.data[digits - 1] == '.'))
+            digits--;
         if (digits == name.len || digits == 0) return name;
         if (name.data[digits] == '.' && name.data[digits - 1] != '_') digits++; /* "ndcg_cut.10" */
         at = digits - 1;
@@ -263,25 +289,28 @@ static bool parse_level(ht_text text, uint32_t *percent)
     return fabs(*percent / 100.0 - level) < 1e-9;
 }
 
-static ht_status parse_cut(const measure_row *row, ht_text name, ht_text stem, ht_text text, ht_measure *out, ht_error *err)
+static ht_status parse_cut(const measure_row *row, ht_text name, ht_text stem, ht_text text, ht_measure *out,
+                           ht_error *err)
 {
     int32_t cut;
     if (row->cut == RECALL_LEVEL) {
         if (!parse_level(text, &out->cut))
-            return HT_FAIL(err, INVALID, "measure \"%.*s\": write a recall level from 0.00 to 1.00, for example \"%s@0.10\"",
+            return HT_FAIL(err, INVALID,
+                           "measure \"%.*s\": write a recall level from 0.00 to 1.00, for example \"%s@0.10\"",
                            hti_shown(name), name.data, row->name);
         (void)snprintf(out->name, sizeof out->name, "%s@%u.%02u", row->name, out->cut / 100, out->cut % 100);
         return HT_OK;
     }
     if (!text.data) {
         if (row->cut == MUST_CUT || (stem.len > 4 && memcmp(stem.data + stem.len - 4, "_cut", 4) == 0))
-            return HT_FAIL(err, INVALID, "measure \"%.*s\" needs a depth; write for example \"%s@10\"", hti_shown(name), name.data,
-                           row->name);
+            return HT_FAIL(err, INVALID, "measure \"%.*s\" needs a depth; write for example \"%s@10\"", hti_shown(name),
+                           name.data, row->name);
         (void)snprintf(out->name, sizeof out->name, "%s", row->name);
         return HT_OK;
     }
     if (row->cut == NO_CUT)
-        return HT_FAIL(err, INVALID, "measure \"%.*s\" takes no depth; write \"%s\"", hti_shown(name), name.data, row->name);
+        return HT_FAIL(err, INVALID, "measure \"%.*s\" takes no depth; write \"%s\"", hti_shown(name), name.data,
+                       row->name);
     if (!hti_parse_int32(text, &cut) || cut < 1)
         return HT_FAIL(err, INVALID, "measure \"%.*s\": the depth must be a whole number from 1, for example \"%s@10\"",
                        hti_shown(name), name.data, row->name);

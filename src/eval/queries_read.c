@@ -31,8 +31,8 @@ static ht_status add_query(ht_queries *queries, ht_text id, ht_text text, hti_wh
     bool inserted;
     const char *fault = hti_id_fault(id);
     if (fault)
-        return HTI_FAIL_AT(err, where, 1, "the query id \"%.*s\" %s; ids are words of visible characters", hti_shown(id),
-                           id.data, fault);
+        return HTI_FAIL_AT(err, where, 1, "the query id \"%.*s\" %s; ids are words of visible characters",
+                           hti_shown(id), id.data, fault);
     if (hti_map_find(&queries->ids, id) != HTI_MAP_NONE)
         return HT_FAIL(err, EXISTS, "%s:%llu: query \"%.*s\" is there already; keep one of the two", where.name,
                        (unsigned long long)where.line, hti_shown(id), id.data);

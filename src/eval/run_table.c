@@ -85,15 +85,16 @@ ht_status hti_table_add(hti_table *table, ht_text query, ht_text doc, double val
 {
     uint32_t q, d;
     bool new_query, new_doc, found;
-    if (query.len == 0 || doc.len == 0) return HT_FAIL(err, INVALID, "the id of a query or document is empty; give it one");
+    if (query.len == 0 || doc.len == 0)
+        return HT_FAIL(err, INVALID, "the id of a query or document is empty; give it one");
     HT_TRY(hti_reserve(&table->lists, &table->cap_lists, table->queries.n + 1, sizeof *table->lists, err));
     HT_TRY(hti_map_put(&table->queries, query, 0, &q, &new_query, err));
     if (new_query) table->lists[q] = (hti_row_list){table->n_rows, 0, 0};
     HT_TRY(hti_map_put(&table->docs, doc, HTI_MAP_NONE, &d, &new_doc, err));
     HT_TRY(find_row(table, q, d, new_query, &found, err));
     if (found)
-        return HT_FAIL(err, EXISTS, "query \"%.*s\" holds document \"%.*s\" already; keep one of the two", hti_shown(query),
-                       query.data, hti_shown(doc), doc.data);
+        return HT_FAIL(err, EXISTS, "query \"%.*s\" holds document \"%.*s\" already; keep one of the two",
+                       hti_shown(query), query.data, hti_shown(doc), doc.data);
     HT_TRY(append_row(table, &table->lists[q], (hti_row){value, d}, err));
     if (table->pairs) table->pairs[pair_slot(table->pairs, table->n_slots, pair_of(q, d))] = pair_of(q, d);
     table->n_pairs++;

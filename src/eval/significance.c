@@ -54,11 +54,11 @@ static ht_status make_flipper(const double *d, size_t n, flipper *f, unsigned ch
 }
 
 /* Every pattern of n <= 20 signs. Bits behind the n-th choose nothing and stay 0. */
-static uint64_t count_all(const flipper *f, size_t n)
+static uint64_t count_all(const flipper *f, size_t n, unsigned char *bytes)
 {
     uint64_t reached = 0;
     for (uint32_t pattern = 0; pattern < (uint32_t)1 << n; pattern++) {
-        const unsigned char bytes[3] = {(unsigned char)pattern, (unsigned char)(pattern >> 8), (unsigned char)(pattern >> 16)};
+        hti_put_u32(bytes, pattern);
         reached += fabs(pattern_sum(f, bytes)) >= f->reach;
     }
     return reached;
@@ -76,7 +76,8 @@ static uint64_t count_drawn(const flipper *f, uint64_t n_flips, uint64_t seed, u
 }
 
 /* `changed` holds the n differences that are not zero. */
-static ht_status randomise(const double *changed, size_t n, uint64_t n_flips, uint64_t seed, ht_significance *out, ht_error *err)
+static ht_status randomise(const double *changed, size_t n, uint64_t n_flips, uint64_t seed, ht_significance *out,
+                           ht_error *err)
 {
     out->flip_p = 1.0;
     out->n_flips = n <= EXACT_MAX ? (uint64_t)1 << n : n_flips;
@@ -85,7 +86,7 @@ static ht_status randomise(const double *changed, size_t n, uint64_t n_flips, ui
     unsigned char *bytes = hti_alloc_zero(n / GROUP + 16); /* whole words of one bit each */
     ht_status status = bytes ? make_flipper(changed, n, &f, bytes, err) : HTI_NO_MEMORY(err);
     if (status == HT_OK && n <= EXACT_MAX)
-        out->flip_p = (double)count_all(&f, n) / (double)out->n_flips;
+        out->flip_p = (double)count_all(&f, n, bytes) / (double)out->n_flips;
     else if (status == HT_OK)
         out->flip_p = (double)(count_drawn(&f, n_flips, seed, bytes) + 1) / ((double)n_flips + 1.0);
     hti_free(f.sums);
@@ -106,7 +107,8 @@ static void student(const double *d, size_t n, ht_significance *out)
     out->t_p = ht_student_t_p(out->t, (double)(n - 1));
 }
 
-static ht_status take_differences(const double *a, const double *b, size_t n, double *d, ht_significance *out, ht_error *err)
+static ht_status take_differences(const double *a, const double *b, size_t n, double *d, ht_significance *out,
+                                  ht_error *err)
 {
     double sum = 0.0;
     for (size_t i = 0; i < n; i++) {

@@ -16,7 +16,8 @@ enum { MAX_STEPS = 10000 };
 /* Numerator d_n of the fraction 1 + d_1 / (1 + d_2 / (1 + ...)), n from 1. */
 static double numerator(double a, double b, double x, int n)
 {
-    const double m = n / 2;
+    const int half = n / 2;
+    const double m = half;
     if (n % 2 == 0) return m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
     return -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
 }

@@ -38,8 +38,9 @@ static ht_status check_id(const char *what, ht_text id, ht_text line, hti_where 
 {
     const char *fault = hti_id_fault(id);
     if (!fault) return HT_OK;
-    return HTI_FAIL_AT(err, where, id.data - line.data + 1, "the %s id \"%.*s\" %s; ids are words of visible characters",
-                       what, hti_shown(id), id.data, fault);
+    return HTI_FAIL_AT(err, where, id.data - line.data + 1,
+                       "the %s id \"%.*s\" %s; ids are words of visible characters", what, hti_shown(id), id.data,
+                       fault);
 }
 
 /* ---- runs ---- */
@@ -48,7 +49,8 @@ static ht_status read_score(ht_text field, ht_text line, hti_where where, double
 {
     const size_t column = (size_t)(field.data - line.data) + 1;
     if (!hti_parse_real(field, score))
-        return HTI_FAIL_AT(err, where, column, "the score \"%.*s\" is not a finite decimal number; correct it or remove the line",
+        return HTI_FAIL_AT(err, where, column,
+                           "the score \"%.*s\" is not a finite decimal number; correct it or remove the line",
                            hti_shown(field), field.data);
     if (isinf(*score))
         return HTI_FAIL_AT(err, where, column, "the score \"%.*s\" is too large for a double; scale the scores",
@@ -98,9 +100,10 @@ static void choose_form(line_reader *reader, ht_text line)
 
 static ht_status wrong_count(const line_reader *reader, size_t n, hti_where where, ht_error *err)
 {
-    const char *form = reader->n_fields == TREC_FIELDS ? "\"qid 0 docid grade\", or \"query-id<TAB>corpus-id<TAB>score\""
-                       : reader->by_tabs               ? "\"query-id<TAB>corpus-id<TAB>score\" as the first row"
-                                                       : "\"query-id corpus-id score\" as the first row";
+    const char *form = reader->n_fields == TREC_FIELDS
+                           ? "\"qid 0 docid grade\", or \"query-id<TAB>corpus-id<TAB>score\""
+                       : reader->by_tabs ? "\"query-id<TAB>corpus-id<TAB>score\" as the first row"
+                                         : "\"query-id corpus-id score\" as the first row";
     return HTI_FAIL_AT(err, where, 1, "%zu field%s where these judgements have %zu; write %s", n, n == 1 ? "" : "s",
                        reader->n_fields, form);
 }
@@ -113,7 +116,8 @@ static ht_status qrels_line(ht_qrels *qrels, line_reader *reader, ht_text line, 
     HT_TRY(hti_check_utf8(line, where, err));
     const bool first = !reader->form_known;
     if (first) choose_form(reader, line);
-    const size_t n = reader->by_tabs ? hti_split_tabs(line, fields, TREC_FIELDS) : hti_split_blank(line, fields, TREC_FIELDS);
+    const size_t n =
+        reader->by_tabs ? hti_split_tabs(line, fields, TREC_FIELDS) : hti_split_blank(line, fields, TREC_FIELDS);
     if (n != reader->n_fields) {
         reader->form_known = !first; /* a bad first line decides nothing */
         return wrong_count(reader, n, where, err);

@@ -47,7 +47,8 @@ static size_t naive_valid(const unsigned char *data, size_t len)
 static void check_utf8(const unsigned char *data, size_t len)
 {
     const size_t got = hti_utf8_valid((ht_text){(const char *)data, len}), wanted = naive_valid(data, len);
-    if (got != wanted) fail_msg("%02x %02x %02x %02x (%zu bytes): %zu, not %zu", data[0], data[1], data[2], data[3], len, got, wanted);
+    if (got != wanted)
+        fail_msg("%02x %02x %02x %02x (%zu bytes): %zu, not %zu", data[0], data[1], data[2], data[3], len, got, wanted);
 }
 
 static void test_utf8_every_edge(void **unused)
@@ -90,7 +91,8 @@ static void test_utf8_in_texts(void **unused)
         }
         if (hti_utf8_valid((ht_text){(char *)data, 30}) != 30) fail_msg("U+%04X is refused", code);
         for (size_t cut = before + 1; cut < n; cut++)
-            if (hti_utf8_valid((ht_text){(char *)data, cut}) != before) fail_msg("U+%04X cut to %zu bytes is taken", code, cut - before);
+            if (hti_utf8_valid((ht_text){(char *)data, cut}) != before)
+                fail_msg("U+%04X cut to %zu bytes is taken", code, cut - before);
     }
     for (size_t at = 0; at < 40; at++) {
         memset(data, 'a', sizeof data);
@@ -135,7 +137,8 @@ static void test_varints(void **unused)
     assert_true(bytes[0] == 0xAC && bytes[1] == 0x02);
     assert_int_equal(hti_varint_put(bytes, UINT32_MAX), 5);
     uint32_t value;
-    static const unsigned char over[] = {0xFF, 0xFF, 0xFF, 0xFF, 0x10}, endless[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x00};
+    static const unsigned char over[] = {0xFF, 0xFF, 0xFF, 0xFF, 0x10},
+                               endless[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x00};
     assert_null(hti_varint_get(over, over + 5, &value));
     assert_null(hti_varint_get(endless, endless + 6, &value));
 }
@@ -169,8 +172,9 @@ static void test_npy_header(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_utf8_every_edge), cmocka_unit_test(test_utf8_in_texts), cmocka_unit_test(test_utf8_random),
-        cmocka_unit_test(test_varints),         cmocka_unit_test(test_npy_header),
+        cmocka_unit_test(test_utf8_every_edge), cmocka_unit_test(test_utf8_in_texts),
+        cmocka_unit_test(test_utf8_random),     cmocka_unit_test(test_varints),
+        cmocka_unit_test(test_npy_header),
     };
     return cmocka_run_group_tests_name("bytes", tests, NULL, NULL);
 }

@@ -47,7 +47,8 @@ static void test_messages(void **unused)
     ht_error err = {HT_OK, ""};
     char deep[6000];
     memset(deep, '[', sizeof deep);
-    assert_int_equal(hti_json_parse((ht_text){deep, sizeof deep}, "x", 0, &root, &err), HT_PARSE); /* told, no stack overflow */
+    assert_int_equal(hti_json_parse((ht_text){deep, sizeof deep}, "x", 0, &root, &err),
+                     HT_PARSE); /* told, no stack overflow */
     json_decref(parsed("[\"a\\u0000b\"]"));
     assert_int_equal(hti_json_parse((ht_text){NULL, 0}, "x", 0, &root, &err), HT_PARSE);
 }
@@ -127,7 +128,9 @@ static void test_quote_random(void **unused)
 {
     (void)unused;
     uint64_t state = 1;
-    static const char *const pieces[] = {"a", "\"", "\\", "\n", "\x1F", "\x7F", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xC3", "\xF0\x9F", "\xFF"};
+    static const char *const pieces[] = {
+        "a",    "\"",       "\\",  "\n", "\x1F", "\x7F", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
+        "\xC3", "\xF0\x9F", "\xFF"};
     hti_buffer text, json;
     hti_buffer_init(&text);
     hti_buffer_init(&json);
@@ -135,7 +138,8 @@ static void test_quote_random(void **unused)
         hti_buffer_clear(&text);
         hti_buffer_clear(&json);
         const size_t n_pieces = i % 2 ? HTI_LEN(pieces) : HTI_LEN(pieces) - 3;
-        for (size_t n = (size_t)(hti_random_next(&state) % 9); n > 0; n--) hti_buffer_text(&text, pieces[hti_random_next(&state) % n_pieces]);
+        for (size_t n = (size_t)(hti_random_next(&state) % 9); n > 0; n--)
+            hti_buffer_text(&text, pieces[hti_random_next(&state) % n_pieces]);
         hti_buffer_text(&json, "[");
         hti_json_quote(&json, hti_buffer_view(&text));
         hti_buffer_text(&json, "]");
@@ -157,8 +161,9 @@ static ht_status parse_once(void *ud, ht_error *err)
 {
     (void)ud;
     json_t *root;
-    HT_TRY(hti_json_parse(text_of("{\"a\": [1, 2.5, \"x\\u00e9\", {\"b\": null}], \"c\": {\"d\": \"a longer text, so that the buffer grows\"}}"),
-                          "x", 0, &root, err));
+    HT_TRY(hti_json_parse(
+        text_of("{\"a\": [1, 2.5, \"x\\u00e9\", {\"b\": null}], \"c\": {\"d\": \"a longer text: the buffer grows\"}}"),
+        "x", 0, &root, err));
     json_decref(root);
     return HT_OK;
 }
@@ -168,7 +173,8 @@ static void test_out_of_memory(void **unused)
     (void)unused;
     assert_true(fault_alloc_sweep(parse_once, NULL, false, 500) > 15);
     assert_true(fault_alloc_sweep(parse_once, NULL, true, 500) > 15);
-    assert_refused("[", 1, "a.json:1:1: not valid JSON: ']' expected near end of file"); /* a fault of the text is one again */
+    assert_refused("[", 1,
+                   "a.json:1:1: not valid JSON: ']' expected near end of file"); /* a fault of the text is one again */
 }
 
 int main(void)

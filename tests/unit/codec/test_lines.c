@@ -101,7 +101,12 @@ static void test_small_texts(void **unused)
     check_small("a\r\n\r\nb\rc\r\n", 3, (const char *const[]){"a", "", "b\rc"});
     check_small("a\r", 1, (const char *const[]){"a"});
     check_small("a\r\r\n", 1, (const char *const[]){"a\r"});
-    check_small("\xEF\xBB\xBF" "a\n\xEF\xBB\xBF" "b", 2, (const char *const[]){"a", "\xEF\xBB\xBF" "b"}); /* a mark only at the start */
+    check_small("\xEF\xBB\xBF"
+                "a\n\xEF\xBB\xBF"
+                "b",
+                2,
+                (const char *const[]){"a", "\xEF\xBB\xBF"
+                                           "b"}); /* a mark only at the start */
     check_small("\xEF\xBB\xBF\r\nb", 2, (const char *const[]){"", "b"});
     check_small("\xEF\xBB\xBF", 1, (const char *const[]){""});
     check_small("\xEF\xBB", 1, (const char *const[]){"\xEF\xBB"});
@@ -134,7 +139,8 @@ static void compare(hti_lines *lines, const hti_buffer *text, form as, unsigned 
     for (;;) {
         ht_text line;
         ht_error err = {HT_OK, ""};
-        if (hti_lines_next(lines, &line, &err) != HT_OK) fail_msg("form %d, iteration %lu: %s", (int)as, iteration, err.message);
+        if (hti_lines_next(lines, &line, &err) != HT_OK)
+            fail_msg("form %d, iteration %lu: %s", (int)as, iteration, err.message);
         if (at == text->len) {
             if (line.data) fail_msg("form %d, iteration %lu: a line behind the end", (int)as, iteration);
             return;
@@ -201,12 +207,14 @@ static void test_cut_short(void **unused)
         for (size_t len = 4; len < file.len; len++) {
             ht_error err = {HT_OK, ""};
             const ht_status status = read_through(file.data, len, &err);
-            if (status != (len == first ? HT_OK : HT_PARSE)) fail_msg("form %d cut to %zu: %s", (int)as, len, ht_status_name(status));
+            if (status != (len == first ? HT_OK : HT_PARSE))
+                fail_msg("form %d cut to %zu: %s", (int)as, len, ht_status_name(status));
         }
         ht_error err = {HT_OK, ""};
         char wanted[200];
         assert_int_equal(read_through(file.data, first - 1, &err), HT_PARSE);
-        (void)snprintf(wanted, sizeof wanted, "%s: byte %zu: damaged %s stream: cut short", path, first - 1, as == GZIP_FORM ? "gzip" : "zstd");
+        (void)snprintf(wanted, sizeof wanted, "%s: byte %zu: damaged %s stream: cut short", path, first - 1,
+                       as == GZIP_FORM ? "gzip" : "zstd");
         assert_string_equal(err.message, wanted);
         free(file.data);
     }
@@ -246,7 +254,8 @@ static void test_long_lines(void **unused)
     static const struct {
         const char *text, *plan; /* a letter a line: '+' is given, '-' refused */
     } rows[] = {
-        {"12345678\nabc\n", "++"}, {"123456789\nabc\n", "-+"}, {"abc\n123456789", "+-"}, {"123456789\n123456789\n1\n123456789", "--+-"},
+        {"12345678\nabc\n", "++"}, {"123456789\nabc\n", "-+"},
+        {"abc\n123456789", "+-"},  {"123456789\n123456789\n1\n123456789", "--+-"},
         {"12345678", "+"},         {"\n\n123456789\n\n", "++-+"},
     };
     for (size_t i = 0; i < HTI_LEN(rows); i++) {
@@ -255,10 +264,12 @@ static void test_long_lines(void **unused)
             ht_text line;
             ht_error err = {HT_OK, ""};
             const ht_status status = hti_lines_next(lines, &line, &err);
-            if (status != (*plan == '+' ? HT_OK : HT_LIMIT) || !line.data != (*plan == '-')) fail_msg("row %zu, line %zu", i, (size_t)(plan - rows[i].plan));
+            if (status != (*plan == '+' ? HT_OK : HT_LIMIT) || !line.data != (*plan == '-'))
+                fail_msg("row %zu, line %zu", i, (size_t)(plan - rows[i].plan));
             assert_int_equal(hti_lines_number(lines), plan - rows[i].plan + 1);
             char wanted[100];
-            (void)snprintf(wanted, sizeof wanted, "%s:%zu: line longer than 8 bytes; shorten or split it", path, (size_t)(plan - rows[i].plan) + 1);
+            (void)snprintf(wanted, sizeof wanted, "%s:%zu: line longer than 8 bytes; shorten or split it", path,
+                           (size_t)(plan - rows[i].plan) + 1);
             if (status == HT_LIMIT) assert_string_equal(err.message, wanted);
         }
         assert_end(lines);
@@ -331,9 +342,10 @@ int main(void)
     if (fd < 0) return 1;
     (void)close(fd);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_texts),  cmocka_unit_test(test_random_members), cmocka_unit_test(test_cut_short),
-        cmocka_unit_test(test_flipped_bits), cmocka_unit_test(test_long_lines),     cmocka_unit_test(test_long_lines_cost_nothing),
-        cmocka_unit_test(test_no_file),      cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_small_texts), cmocka_unit_test(test_random_members),
+        cmocka_unit_test(test_cut_short),   cmocka_unit_test(test_flipped_bits),
+        cmocka_unit_test(test_long_lines),  cmocka_unit_test(test_long_lines_cost_nothing),
+        cmocka_unit_test(test_no_file),     cmocka_unit_test(test_out_of_memory),
     };
     const int rc = cmocka_run_group_tests_name("lines", tests, NULL, NULL);
     (void)unlink(path);

@@ -18,10 +18,10 @@
 #include <cmocka.h>
 
 #define GOLDEN HT_TEST_DATA "/golden_eval/"
-#define MUST(expr)                                                                                 \
-    do {                                                                                           \
-        ht_error must_err = {HT_OK, ""}, *err = &must_err;                                         \
-        if ((expr) != HT_OK) fail_msg("%s: %s", #expr, err->message);                              \
+#define MUST(expr)                                                    \
+    do {                                                              \
+        ht_error must_err = {HT_OK, ""}, *err = &must_err;            \
+        if ((expr) != HT_OK) fail_msg("%s: %s", #expr, err->message); \
     } while (0)
 
 static inline ht_text text_of(const char *text) { return (ht_text){text, strlen(text)}; }
@@ -85,7 +85,10 @@ static inline json_t *golden_json(const char *path)
     return root;
 }
 
-static inline double number_of(const json_t *value) { return json_is_string(value) ? (double)INFINITY : json_number_value(value); }
+static inline double number_of(const json_t *value)
+{
+    return json_is_string(value) ? (double)INFINITY : json_number_value(value);
+}
 static inline double member_number(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);

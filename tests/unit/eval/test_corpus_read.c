@@ -41,7 +41,8 @@ static void test_good_records(void **unused)
         "\xEF\xBB\xBF{\"_id\": \"d1\", \"title\": \"T\", \"text\": \"caf\\u00e9 \\ud83d\\ude00\\n\\\"x\\\\\\/\"}\r\n"
         "\n \t\n"
         "{\"id\":42,\"title\":null,\"text\":\"\"}\n"
-        "{\"text\": \"b\", \"metadata\": {\"url\": \"u\", \"n\": [1, -2.5, 1e5, {}, [], true, null]}, \"_id\": \"\xE4\xB8\xAD \xE6\x96\x87\"}\n"
+        "{\"text\": \"b\", \"metadata\": {\"url\": \"u\", \"n\": [1, -2.5, 1e5, {}, [], true, null]}, "
+        "\"_id\": \"\xE4\xB8\xAD \xE6\x96\x87\"}\n"
         "{\"_id\": null, \"id\": \"second\", \"text\": null}\n"
         "{\"_id\": \"a\", \"id\": \"b\", \"\\u0074ext\": \"escaped key\"}\n"
         "{\"_id\": \"nul\", \"text\": \"a\\u0000b\"}\n"
@@ -100,20 +101,30 @@ static void test_bad_lines(void **unused)
         const char *line, *message;
     } rows[] = {
         {"not json", "PATH:1:3: not valid JSON: '[' or '{' expected near 'not'; write one JSON object a line"},
-        {"{\"_id\": \"1\", \"text\": \"x\"", "PATH:1:24: not valid JSON: '}' expected near end of file; write one JSON object a line"},
-        {"{\"_id\": \"1\", \"text\": \"x\",}", "PATH:1:26: not valid JSON: string or '}' expected near '}'; write one JSON object a line"},
-        {"{\"_id\": \"1\", \"text\": \"x\"} {}", "PATH:1:27: not valid JSON: end of file expected near '{'; write one JSON object a line"},
-        {"{\"_id\": \"1\", \"_id\": \"2\", \"text\": \"x\"}", "PATH:1:18: not valid JSON: duplicate object key near '\"_id\"'; write one JSON object a line"},
-        {"{\"_id\": \"1\", \"text\": \"a\tb\"}", "PATH:1:23: not valid JSON: control character 0x9 near '\"a'; write one JSON object a line"},
-        {"{\"_id\": \"1\", \"text\": \"\\ud800\"}", "PATH:1:29: not valid JSON: invalid Unicode '\\uD800' near '\"\\ud800\"'; write one JSON object a line"},
-        {"{\"_id\": \"1\", \"text\": \"\\udc00x\"}", "PATH:1:30: not valid JSON: invalid Unicode '\\uDC00' near '\"\\udc00x\"'; write one JSON object a line"},
+        {"{\"_id\": \"1\", \"text\": \"x\"",
+         "PATH:1:24: not valid JSON: '}' expected near end of file; write one JSON object a line"},
+        {"{\"_id\": \"1\", \"text\": \"x\",}",
+         "PATH:1:26: not valid JSON: string or '}' expected near '}'; write one JSON object a line"},
+        {"{\"_id\": \"1\", \"text\": \"x\"} {}",
+         "PATH:1:27: not valid JSON: end of file expected near '{'; write one JSON object a line"},
+        {"{\"_id\": \"1\", \"_id\": \"2\", \"text\": \"x\"}",
+         "PATH:1:18: not valid JSON: duplicate object key near '\"_id\"'; write one JSON object a line"},
+        {"{\"_id\": \"1\", \"text\": \"a\tb\"}",
+         "PATH:1:23: not valid JSON: control character 0x9 near '\"a'; write one JSON object a line"},
+        {"{\"_id\": \"1\", \"text\": \"\\ud800\"}",
+         "PATH:1:29: not valid JSON: invalid Unicode '\\uD800' near '\"\\ud800\"'; write one JSON object a line"},
+        {"{\"_id\": \"1\", \"text\": \"\\udc00x\"}",
+         "PATH:1:30: not valid JSON: invalid Unicode '\\uDC00' near '\"\\udc00x\"'; write one JSON object a line"},
         {"{\"_id\": \"1\", \"text\": \"\xC3(\"}", "PATH:1:23: byte 0xC3 is not valid UTF-8; convert the file to UTF-8"},
         {"[1]", "PATH:1:1: a JSON array; write one JSON object a line"},
-        {"{\"text\": \"x\"}", "PATH:1:1: no \"_id\"; give every record an \"_id\" (or \"id\"), a text or a whole number"},
-        {"{\"_id\": null, \"text\": \"x\"}", "PATH:1:1: no \"_id\"; give every record an \"_id\" (or \"id\"), a text or a whole number"},
+        {"{\"text\": \"x\"}",
+         "PATH:1:1: no \"_id\"; give every record an \"_id\" (or \"id\"), a text or a whole number"},
+        {"{\"_id\": null, \"text\": \"x\"}",
+         "PATH:1:1: no \"_id\"; give every record an \"_id\" (or \"id\"), a text or a whole number"},
         {"{\"_id\": 1.5, \"text\": \"x\"}", "PATH:1:1: \"_id\" must be a text or a whole number; put it in quotes"},
         {"{\"id\": [], \"text\": \"x\"}", "PATH:1:1: \"id\" must be a text or a whole number; put it in quotes"},
-        {"{\"_id\": 12345678901234567890, \"text\": \"x\"}", "PATH:1:28: not valid JSON: too big integer near '12345678901234567890'; write one JSON object a line"},
+        {"{\"_id\": 12345678901234567890, \"text\": \"x\"}",
+         "PATH:1:28: not valid JSON: too big integer near '12345678901234567890'; write one JSON object a line"},
         {"{\"_id\": \"\", \"text\": \"x\"}", "PATH:1:1: \"_id\" is empty; give every record an id of its own"},
         {"{\"_id\": \"a\\nb\", \"text\": \"x\"}", "PATH:1:1: \"_id\" holds a control character; remove it"},
         {"{\"_id\": \"1\"}", "PATH:1:1: no \"text\"; write \"text\": \"\" where it is empty"},
@@ -141,8 +152,10 @@ static void test_bad_lines(void **unused)
 static void test_going_on(void **unused)
 {
     (void)unused;
-    static const char corpus[] = "bad\n{\"_id\": 1, \"text\": \"a\"}\n{\"text\": \"no id\"}\n{\"_id\": 2, \"text\": \"b\"}\n";
-    const ht_read_opts lenient = {HT_DESC(ht_read_opts), .lenient = true}, optional = {HT_DESC(ht_read_opts), .optional_id = true};
+    static const char corpus[] =
+        "bad\n{\"_id\": 1, \"text\": \"a\"}\n{\"text\": \"no id\"}\n{\"_id\": 2, \"text\": \"b\"}\n";
+    const ht_read_opts lenient = {HT_DESC(ht_read_opts), .lenient = true},
+                       optional = {HT_DESC(ht_read_opts), .optional_id = true};
     ht_record record;
     bool more;
     ht_corpus_reader *reader = reader_of(corpus, sizeof corpus - 1, NULL);
@@ -197,8 +210,26 @@ static void test_long_lines(void **unused)
 
 static void put_random_string(uint64_t *state, hti_buffer *json, bool key)
 {
-    static const char *const pieces[] = {"a", "text", " ", "\\n", "\\u0041", "\\u00e9", "\\ud83d\\ude00", "\xC3\xA9", "\xF0\x9F\x98\x80", "\\\"",
-                                         "\\\\", "\\/", "abcdefghijklmnop", "\\u0000", "\\u20ac", "\x7F", "{", "]", "\\t", "'"};
+    static const char *const pieces[] = {"a",
+                                         "text",
+                                         " ",
+                                         "\\n",
+                                         "\\u0041",
+                                         "\\u00e9",
+                                         "\\ud83d\\ude00",
+                                         "\xC3\xA9",
+                                         "\xF0\x9F\x98\x80",
+                                         "\\\"",
+                                         "\\\\",
+                                         "\\/",
+                                         "abcdefghijklmnop",
+                                         "\\u0000",
+                                         "\\u20ac",
+                                         "\x7F",
+                                         "{",
+                                         "]",
+                                         "\\t",
+                                         "'"};
     static const char *const names[] = {"_id", "id", "title", "text", "x", "y", "metadata", "t\\u0065xt", ""};
     hti_buffer_append(json, "\"", 1);
     if (key)
@@ -216,8 +247,27 @@ static void put_blank(uint64_t *state, hti_buffer *json)
 
 static void put_random_value(uint64_t *state, hti_buffer *json, int depth)
 {
-    static const char *const scalars[] = {"0", "-1", "12345", "-0", "1.5", "-0.25", "1e5", "1E-3", "true", "false", "null", "123456789012345678",
-                                          "9223372036854775807", "9223372036854775808", "01", "1.", ".5", "-", "+1", "nul", "truex"};
+    static const char *const scalars[] = {"0",
+                                          "-1",
+                                          "12345",
+                                          "-0",
+                                          "1.5",
+                                          "-0.25",
+                                          "1e5",
+                                          "1E-3",
+                                          "true",
+                                          "false",
+                                          "null",
+                                          "123456789012345678",
+                                          "9223372036854775807",
+                                          "9223372036854775808",
+                                          "01",
+                                          "1.",
+                                          ".5",
+                                          "-",
+                                          "+1",
+                                          "nul",
+                                          "truex"};
     const size_t kind = below(state, depth > 0 ? 10 : 7);
     put_blank(state, json);
     if (kind < 4) {
@@ -302,7 +352,8 @@ static void test_plain_equals_jansson(void **unused)
         char *copy = malloc(json.len ? json.len : 1); /* its end is the end of memory, for the sanitizer */
         assert_non_null(copy);
         memcpy(copy, json.data, json.len);
-        if (!readers_agree((ht_text){copy, json.len}, &sure)) fail_msg("seed %lu, iteration %lu: %.*s", seed, i, (int)json.len, json.data);
+        if (!readers_agree((ht_text){copy, json.len}, &sure))
+            fail_msg("seed %lu, iteration %lu: %.*s", seed, i, (int)json.len, json.data);
         free(copy);
         n_sure += sure;
     }
@@ -318,7 +369,9 @@ static void test_plain_is_sure_of_real_lines(void **unused)
         "{\"_id\": \"4983\", \"title\": \"Micro\", \"text\": \"A\\u00b5 \\\"b\\\"\", \"metadata\": {}}",
         "{\"_id\": \"MED-10\", \"title\": \"S\", \"text\": \"R\", \"metadata\": {\"url\": \"http://x/y\"}}",
         "{\"_id\":\"1\",\"text\":\"\\ud835\\udc00\",\"metadata\":{\"a\":[\"b\",[],{}],\"n\":1,\"f\":0.5,\"z\":null}}",
-        "{}", " { } ", "{\"id\": 7, \"title\": null, \"text\": \"\"}",
+        "{}",
+        " { } ",
+        "{\"id\": 7, \"title\": null, \"text\": \"\"}",
     };
     for (size_t i = 0; i < HTI_LEN(lines); i++) {
         bool sure;
@@ -343,7 +396,8 @@ static ht_status read_all(void *ud, ht_error *err)
 static void test_out_of_memory(void **unused)
 {
     (void)unused;
-    (void)temp_text("{\"_id\": \"q1\", \"text\": \"caf\\u00e9\", \"x\": {\"y\": [1e5, \"z\"]}}\n{\"_id\": 7, \"text\": \"b\\n\"}\n");
+    (void)temp_text("{\"_id\": \"q1\", \"text\": \"caf\\u00e9\", \"x\": {\"y\": [1e5, \"z\"]}}\n"
+                    "{\"_id\": 7, \"text\": \"b\\n\"}\n");
     assert_true(fault_alloc_sweep(read_all, NULL, false, 500) > 10);
 }
 
@@ -351,10 +405,14 @@ int main(void)
 {
     fault_alloc_install();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_records),         cmocka_unit_test(test_real_corpora),
-        cmocka_unit_test(test_bad_lines),            cmocka_unit_test(test_going_on),
-        cmocka_unit_test(test_long_lines),           cmocka_unit_test(test_plain_equals_jansson),
-        cmocka_unit_test(test_plain_is_sure_of_real_lines), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_good_records),
+        cmocka_unit_test(test_real_corpora),
+        cmocka_unit_test(test_bad_lines),
+        cmocka_unit_test(test_going_on),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_plain_equals_jansson),
+        cmocka_unit_test(test_plain_is_sure_of_real_lines),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("corpus_read", tests, NULL, NULL);
 }

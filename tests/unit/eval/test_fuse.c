@@ -43,15 +43,18 @@ static void check_list(const ht_run *fused, const char *path)
     hti_buffer_init(&text);
     MUST(hti_read_file(path, 1 << 20, &text, err));
     size_t n = 0;
-    char *rest, query[20], doc[20];
+    char *rest;
     for (char *line = strtok_r(text.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest), n++) {
-        size_t rank;
-        double wanted, score;
-        assert_int_equal(sscanf(line, "%19s %19s %zu %lf", query, doc, &rank, &wanted), 4);
+        char *save;
+        const char *query = strtok_r(line, "\t", &save), *doc = strtok_r(NULL, "\t", &save);
+        const size_t rank = strtoul(strtok_r(NULL, "\t", &save), NULL, 10);
+        const double wanted = strtod(strtok_r(NULL, "\t", &save), NULL);
+        double score;
         const ht_text got = ht_run_row(fused, query_number(fused, query), rank - 1, &score);
         if (got.len != strlen(doc) || memcmp(got.data, doc, got.len) != 0)
             fail_msg("%s: query %s, rank %zu: %.*s, not %s", path, query, rank, (int)got.len, got.data, doc);
-        if (fabs(score - wanted) > 1e-8 * wanted) fail_msg("%s: query %s, rank %zu: %.12g, not %.12g", path, query, rank, score, wanted);
+        if (fabs(score - wanted) > 1e-8 * wanted)
+            fail_msg("%s: query %s, rank %zu: %.12g, not %.12g", path, query, rank, score, wanted);
     }
     assert_int_equal(n, 225 * 20);
     hti_buffer_deinit(&text);
@@ -81,7 +84,9 @@ static void test_golden_lists(void **unused)
     static const struct {
         ht_fusion method;
         const char *name;
-    } rows[] = {{HT_FUSION_RRF, "rrf_k60"}, {HT_FUSION_MINMAX, "minmax_convex_0.5"}, {HT_FUSION_COMBSUM, "minmax_combsum"},
+    } rows[] = {{HT_FUSION_RRF, "rrf_k60"},
+                {HT_FUSION_MINMAX, "minmax_convex_0.5"},
+                {HT_FUSION_COMBSUM, "minmax_combsum"},
                 {HT_FUSION_COMBMNZ, "minmax_combmnz"}};
     json_t *golden = golden_json(GOLDEN "cranfield.fusion.json");
     for (size_t i = 0; i < HTI_LEN(rows); i++) {
@@ -172,7 +177,7 @@ static void random_input(uint64_t *state, input *in)
         in->lens[l] = below(state, MAX_DOCS);
         in->weights[l] = (double)below(state, 5) / 4;
         const size_t first = below(state, 30), n_scores = 1 + below(state, 20);
-        uint32_t docs[MAX_DOCS];
+        uint32_t docs[MAX_DOCS] = {0};
         for (size_t i = 0; i < in->lens[l]; i++) { /* a shuffled run of neighbours, no document twice */
             const size_t other = below(state, i + 1);
             docs[i] = docs[other];
@@ -193,10 +198,12 @@ static bool hits_equal_twin(const input *in, bool spoil)
     ht_hit out[MAX_LISTS * MAX_DOCS];
     twin_doc wanted[MAX_LISTS * MAX_DOCS];
     size_t n;
-    for (size_t l = 0; l < in->n_lists; l++) lists[l] = (ht_hit_list){in->hits[l], in->lens[l] - (spoil && in->lens[l] > 0)};
+    for (size_t l = 0; l < in->n_lists; l++)
+        lists[l] = (ht_hit_list){in->hits[l], in->lens[l] - (spoil && in->lens[l] > 0)};
     MUST(ht_fuse_hits(lists, in->n_lists, &in->opts, out, HTI_LEN(out), &n, err));
     bool same = n == twin_fuse(in, wanted);
-    for (size_t i = 0; same && i < n; i++) same = out[i].doc == wanted[i].doc && fabs(out[i].score - wanted[i].score) < 2e-12;
+    for (size_t i = 0; same && i < n; i++)
+        same = out[i].doc == wanted[i].doc && fabs(out[i].score - wanted[i].score) < 2e-12;
     return same;
 }
 
@@ -344,8 +351,12 @@ static void test_many_hits(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_lists), cmocka_unit_test(test_equals_naive_twin), cmocka_unit_test(test_a_lost_row_is_noticed),
-        cmocka_unit_test(test_edges),        cmocka_unit_test(test_errors),            cmocka_unit_test(test_many_hits),
+        cmocka_unit_test(test_golden_lists),
+        cmocka_unit_test(test_equals_naive_twin),
+        cmocka_unit_test(test_a_lost_row_is_noticed),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_many_hits),
     };
     return cmocka_run_group_tests_name("fuse", tests, NULL, NULL);
 }

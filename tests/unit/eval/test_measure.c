@@ -7,15 +7,47 @@ static void test_names(void **unused)
 {
     (void)unused;
     static const char *const rows[][2] = {
-        {"nDCG@10", "ndcg@10"}, {"ndcg_cut_10", "ndcg@10"}, {"ndcg_cut.10", "ndcg@10"}, {"ndcg", "ndcg"}, {"NDCG_5", "ndcg@5"},
-        {"P@5", "P@5"}, {"P_5", "P@5"}, {"p.5", "P@5"}, {"Precision@5", "P@5"}, {"Recall@100", "recall@100"}, {"R@100", "recall@100"},
-        {"recall_1000", "recall@1000"}, {"map", "map"}, {"AP", "map"}, {"AP@100", "map@100"}, {"map_cut_100", "map@100"},
-        {"recip_rank", "mrr"}, {"MRR@10", "mrr@10"}, {"RR", "mrr"}, {"success_1", "success@1"}, {"Success@20", "success@20"},
-        {"hit@5", "success@5"}, {"hit_rate@5", "success@5"}, {"Rprec", "Rprec"}, {"r-prec", "Rprec"}, {"bpref", "bpref"},
-        {"iprec_at_recall_0.10", "iprec@0.10"}, {"iprec@1", "iprec@1.00"}, {"iprec_at_recall_0.00", "iprec@0.00"},
-        {"11pt_avg", "11pt_avg"}, {"judged@10", "judged@10"}, {"Judged", "judged"}, {"set_P", "set_P"}, {"SetP", "set_P"},
-        {"set_recall", "set_recall"}, {"set_F", "set_F"}, {"set_map", "set_map"}, {"num_ret", "num_ret"}, {"num_rel", "num_rel"},
-        {"NumRelRet", "num_rel_ret"}, {"success@2147483647", "success@2147483647"},
+        {"nDCG@10", "ndcg@10"},
+        {"ndcg_cut_10", "ndcg@10"},
+        {"ndcg_cut.10", "ndcg@10"},
+        {"ndcg", "ndcg"},
+        {"NDCG_5", "ndcg@5"},
+        {"P@5", "P@5"},
+        {"P_5", "P@5"},
+        {"p.5", "P@5"},
+        {"Precision@5", "P@5"},
+        {"Recall@100", "recall@100"},
+        {"R@100", "recall@100"},
+        {"recall_1000", "recall@1000"},
+        {"map", "map"},
+        {"AP", "map"},
+        {"AP@100", "map@100"},
+        {"map_cut_100", "map@100"},
+        {"recip_rank", "mrr"},
+        {"MRR@10", "mrr@10"},
+        {"RR", "mrr"},
+        {"success_1", "success@1"},
+        {"Success@20", "success@20"},
+        {"hit@5", "success@5"},
+        {"hit_rate@5", "success@5"},
+        {"Rprec", "Rprec"},
+        {"r-prec", "Rprec"},
+        {"bpref", "bpref"},
+        {"iprec_at_recall_0.10", "iprec@0.10"},
+        {"iprec@1", "iprec@1.00"},
+        {"iprec_at_recall_0.00", "iprec@0.00"},
+        {"11pt_avg", "11pt_avg"},
+        {"judged@10", "judged@10"},
+        {"Judged", "judged"},
+        {"set_P", "set_P"},
+        {"SetP", "set_P"},
+        {"set_recall", "set_recall"},
+        {"set_F", "set_F"},
+        {"set_map", "set_map"},
+        {"num_ret", "num_ret"},
+        {"num_rel", "num_rel"},
+        {"NumRelRet", "num_rel_ret"},
+        {"success@2147483647", "success@2147483647"},
     };
     for (size_t i = 0; i < HTI_LEN(rows); i++) {
         const ht_measure measure = measure_of(rows[i][0]);
@@ -35,14 +67,19 @@ static void test_refused(void **unused)
         {"ndcg_cut", "measure \"ndcg_cut\" needs a depth; write for example \"ndcg@10\"", HT_INVALID},
         {"ndcg@", "measure \"ndcg@\": the depth must be a whole number from 1, for example \"ndcg@10\"", HT_INVALID},
         {"ndcg@0", "measure \"ndcg@0\": the depth must be a whole number from 1, for example \"ndcg@10\"", HT_INVALID},
-        {"ndcg@-3", "measure \"ndcg@-3\": the depth must be a whole number from 1, for example \"ndcg@10\"", HT_INVALID},
-        {"map@99999999999", "measure \"map@99999999999\": the depth must be a whole number from 1, for example \"map@10\"", HT_INVALID},
+        {"ndcg@-3", "measure \"ndcg@-3\": the depth must be a whole number from 1, for example \"ndcg@10\"",
+         HT_INVALID},
+        {"map@99999999999",
+         "measure \"map@99999999999\": the depth must be a whole number from 1, for example \"map@10\"", HT_INVALID},
         {"bpref@10", "measure \"bpref@10\" takes no depth; write \"bpref\"", HT_INVALID},
         {"iprec", "measure \"iprec\": write a recall level from 0.00 to 1.00, for example \"iprec@0.10\"", HT_INVALID},
-        {"iprec@1.5", "measure \"iprec@1.5\": write a recall level from 0.00 to 1.00, for example \"iprec@0.10\"", HT_INVALID},
-        {"iprec@0.123", "measure \"iprec@0.123\": write a recall level from 0.00 to 1.00, for example \"iprec@0.10\"", HT_INVALID},
+        {"iprec@1.5", "measure \"iprec@1.5\": write a recall level from 0.00 to 1.00, for example \"iprec@0.10\"",
+         HT_INVALID},
+        {"iprec@0.123", "measure \"iprec@0.123\": write a recall level from 0.00 to 1.00, for example \"iprec@0.10\"",
+         HT_INVALID},
         {"dcg@10",
-         "no measure \"dcg@10\"; there are: ndcg[@k], P@k, recall@k, map[@k], mrr[@k], success@k, Rprec, bpref, iprec@x, "
+         "no measure \"dcg@10\"; there are: ndcg[@k], P@k, recall@k, map[@k], mrr[@k], success@k, Rprec, "
+         "bpref, iprec@x, "
          "11pt_avg, judged[@k], set_P, set_recall, set_F, set_map, num_ret, num_rel, num_rel_ret",
          HT_NOT_FOUND},
     };
@@ -68,7 +105,8 @@ static void test_table(void **unused)
         assert_non_null(meaning);
         ht_measure measure;
         const ht_status status = ht_measure_parse(text_of(name), &measure, NULL);
-        assert_true(status == HT_OK ? measure.kind == (int)n : status == HT_INVALID); /* refused only for want of a depth */
+        assert_true(status == HT_OK ? measure.kind == (int)n
+                                    : status == HT_INVALID); /* refused only for want of a depth */
     }
     assert_int_equal(n, 18);
     assert_null(meaning);
@@ -76,6 +114,7 @@ static void test_table(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_refused), cmocka_unit_test(test_table)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_table)};
     return cmocka_run_group_tests_name("measure", tests, NULL, NULL);
 }

@@ -18,7 +18,8 @@ static void test_both_forms(void **unused)
     ht_queries *queries;
     ht_text text;
     MUST(ht_queries_read(temp_text("\xEF\xBB\xBF{\"_id\": \"q1\", \"text\": \"caf\\u00e9\"}\r\n\n"
-                                   "{\"id\": 7, \"text\": \"\", \"metadata\": {\"a\": [1, 2]}}"), NULL, &queries, err));
+                                   "{\"id\": 7, \"text\": \"\", \"metadata\": {\"a\": [1, 2]}}"),
+                         NULL, &queries, err));
     assert_int_equal(ht_queries_len(queries), 2);
     assert_query(queries, 0, "q1", "caf\xC3\xA9");
     assert_query(queries, 1, "7", "");
@@ -52,8 +53,10 @@ static void test_bad_lines(void **unused)
         {"\tx\n", "PATH:1:1: the query id \"\" is empty; ids are words of visible characters", HT_PARSE},
         {"1\tx\xFF\n", "PATH:1:4: byte 0xFF is not valid UTF-8; convert the file to UTF-8", HT_PARSE},
         {"{\"_id\": \"1\"}\n", "PATH:1:1: no \"text\"; write \"text\": \"\" where it is empty", HT_PARSE},
-        {"{\"text\": \"x\"}\n", "PATH:1:1: no \"_id\"; give every record an \"_id\" (or \"id\"), a text or a whole number", HT_PARSE},
-        {"{\"_id\": \"a b\", \"text\": \"x\"}\n", "PATH:1:1: the query id \"a b\" holds a blank; ids are words of visible characters", HT_PARSE},
+        {"{\"text\": \"x\"}\n",
+         "PATH:1:1: no \"_id\"; give every record an \"_id\" (or \"id\"), a text or a whole number", HT_PARSE},
+        {"{\"_id\": \"a b\", \"text\": \"x\"}\n",
+         "PATH:1:1: the query id \"a b\" holds a blank; ids are words of visible characters", HT_PARSE},
     };
     for (size_t i = 0; i < HTI_LEN(rows); i++) {
         ht_queries *queries = (ht_queries *)1;
@@ -88,7 +91,8 @@ static ht_status read_once(void *ud, ht_error *err)
 static void test_out_of_memory(void **unused)
 {
     (void)unused;
-    const char *path = temp_text("{\"_id\": \"q1\", \"text\": \"caf\\u00e9\", \"x\": 1e5}\n{\"_id\": \"q2\", \"text\": \"b\"}\n");
+    const char *path =
+        temp_text("{\"_id\": \"q1\", \"text\": \"caf\\u00e9\", \"x\": 1e5}\n{\"_id\": \"q2\", \"text\": \"b\"}\n");
     union {
         const char *in;
         void *out;

@@ -74,7 +74,10 @@ static void test_refused(void **unused)
     /* a long id is shown in part, and never half a character */
     char id[400];
     memset(id, 'x', sizeof id);
-    for (size_t i = 59; i + 1 < sizeof id; i += 2) memcpy(id + i, "\xC3\xA9", 2);
+    for (size_t i = 59; i + 1 < sizeof id; i += 2) {
+        id[i] = '\xC3';
+        id[i + 1] = '\xA9';
+    }
     assert_int_equal(ht_run_add(run, (ht_text){id, 200}, text_of("d"), (double)NAN, &why), HT_INVALID);
     assert_int_equal(hti_utf8_valid(text_of(why.message)), strlen(why.message));
     assert_true(strlen(why.message) < 150);
@@ -135,6 +138,7 @@ static void test_out_of_memory(void **unused)
 int main(void)
 {
     fault_alloc_install();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_order), cmocka_unit_test(test_refused), cmocka_unit_test(test_out_of_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_order), cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests_name("run_table", tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static void test_qrels_forms(void **unused)
     check_qrels("1 0 a 1\n1 0 b -2\n\n2\t0\ta\t+3\r\n", 2, 3);
     check_qrels("query-id\tcorpus-id\tscore\n1\ta\t1\n2\tb\t0\n", 2, 2);
     check_qrels("\xEF\xBB\xBFquery-id\tcorpus-id\tscore\r\n1\ta\t1\r\n", 1, 1);
-    check_qrels("1\ta\t1\n2\tb\t0\n", 2, 2);             /* BEIR without its header */
+    check_qrels("1\ta\t1\n2\tb\t0\n", 2, 2);                /* BEIR without its header */
     check_qrels("Query-ID corpus-id score\n1 a 1\n", 1, 1); /* blanks for tabs */
     check_qrels("qid Q0 docid relevance\n1 0 a 1\n", 1, 1);
     check_qrels("query-id\tx\t1\n", 1, 1); /* a query of that name, for its grade is a number */
@@ -103,7 +103,8 @@ static void test_standard_input(void **unused)
     ht_run *run;
     ht_error why = {HT_OK, ""};
     assert_int_equal(ht_run_read("-", NULL, &run, &why), HT_PARSE);
-    assert_string_equal(why.message, "standard input:2:1: 1 field where a run has 6; write \"qid Q0 docid rank score tag\"");
+    assert_string_equal(why.message,
+                        "standard input:2:1: 1 field where a run has 6; write \"qid Q0 docid rank score tag\"");
     assert_true(dup2(kept, 0) == 0);
     (void)close(fd);
     (void)close(kept);
@@ -121,30 +122,52 @@ static const bad_file bad_runs[] = {
     {"\n \n", "PATH: no rows; write one \"qid Q0 docid rank score tag\" a line", HT_PARSE},
     {"q Q0 a 1 2\n", "PATH:1:1: 5 fields where a run has 6; write \"qid Q0 docid rank score tag\"", HT_PARSE},
     {"q Q0 a 1 2 t x\n", "PATH:1:1: 7 fields where a run has 6; write \"qid Q0 docid rank score tag\"", HT_PARSE},
-    {"q Q0 a 1 1 t\nq Q0 b 2 nan t\n", "PATH:2:10: the score \"nan\" is not a finite decimal number; correct it or remove the line", HT_PARSE},
-    {"q Q0 b 2 -Infinity t\n", "PATH:1:10: the score \"-Infinity\" is not a finite decimal number; correct it or remove the line", HT_PARSE},
-    {"q Q0 b 2 abc t\n", "PATH:1:10: the score \"abc\" is not a finite decimal number; correct it or remove the line", HT_PARSE},
-    {"q Q0 b 2 1,5 t\n", "PATH:1:10: the score \"1,5\" is not a finite decimal number; correct it or remove the line", HT_PARSE},
-    {"q Q0 b 2 0x1p3 t\n", "PATH:1:10: the score \"0x1p3\" is not a finite decimal number; correct it or remove the line", HT_PARSE},
+    {"q Q0 a 1 1 t\nq Q0 b 2 nan t\n",
+     "PATH:2:10: the score \"nan\" is not a finite decimal number; correct it or remove the line", HT_PARSE},
+    {"q Q0 b 2 -Infinity t\n",
+     "PATH:1:10: the score \"-Infinity\" is not a finite decimal number; correct it or remove the line", HT_PARSE},
+    {"q Q0 b 2 abc t\n", "PATH:1:10: the score \"abc\" is not a finite decimal number; correct it or remove the line",
+     HT_PARSE},
+    {"q Q0 b 2 1,5 t\n", "PATH:1:10: the score \"1,5\" is not a finite decimal number; correct it or remove the line",
+     HT_PARSE},
+    {"q Q0 b 2 0x1p3 t\n",
+     "PATH:1:10: the score \"0x1p3\" is not a finite decimal number; correct it or remove the line", HT_PARSE},
     {"q Q0 b 2 1e999 t\n", "PATH:1:10: the score \"1e999\" is too large for a double; scale the scores", HT_PARSE},
-    {"q Q0 a 1 2 t\n\nq Q0 a 2 1 t\n", "PATH:3: query \"q\" holds document \"a\" already; keep one of the two", HT_EXISTS},
+    {"q Q0 a 1 2 t\n\nq Q0 a 2 1 t\n", "PATH:3: query \"q\" holds document \"a\" already; keep one of the two",
+     HT_EXISTS},
     {"q\xC3 Q0 a 1 2 t\n", "PATH:1:2: byte 0xC3 is not valid UTF-8; convert the file to UTF-8", HT_PARSE},
-    {"q Q0 a\x01" "b 1 2 t\n", "PATH:1:6: the document id \"a b\" holds a control character; ids are words of visible characters", HT_PARSE},
-    {"q\x7F Q0 a 1 2 t\n", "PATH:1:1: the query id \"q\x7F\" holds a control character; ids are words of visible characters", HT_PARSE},
+    {"q Q0 a\x01"
+     "b 1 2 t\n",
+     "PATH:1:6: the document id \"a b\" holds a control character; ids are words of visible characters", HT_PARSE},
+    {"q\x7F Q0 a 1 2 t\n",
+     "PATH:1:1: the query id \"q \" holds a control character; ids are words of visible characters", HT_PARSE},
 };
 
 static const bad_file bad_qrels[] = {
     {"", "PATH: no rows; write one \"qid 0 docid grade\" a line", HT_PARSE},
     {"query-id\tcorpus-id\tscore\n", "PATH: no rows; write one \"qid 0 docid grade\" a line", HT_PARSE},
-    {"1 0 a 1.5\n", "PATH:1:7: the grade \"1.5\" is not a whole number of 32 bits; correct it or remove the line", HT_PARSE},
-    {"1 0 a 2147483648\n", "PATH:1:7: the grade \"2147483648\" is not a whole number of 32 bits; correct it or remove the line", HT_PARSE},
-    {"1\ta\thigh\n", "PATH:1:5: the grade \"high\" is not a whole number of 32 bits; correct it or remove the line", HT_PARSE}, /* no known header */
-    {"1\ta\t1\nquery-id\tcorpus-id\tscore\n", "PATH:2:20: the grade \"score\" is not a whole number of 32 bits; correct it or remove the line", HT_PARSE},
+    {"1 0 a 1.5\n", "PATH:1:7: the grade \"1.5\" is not a whole number of 32 bits; correct it or remove the line",
+     HT_PARSE},
+    {"1 0 a 2147483648\n",
+     "PATH:1:7: the grade \"2147483648\" is not a whole number of 32 bits; correct it or remove the line", HT_PARSE},
+    {"1\ta\thigh\n", "PATH:1:5: the grade \"high\" is not a whole number of 32 bits; correct it or remove the line",
+     HT_PARSE}, /* no known header */
+    {"1\ta\t1\nquery-id\tcorpus-id\tscore\n",
+     "PATH:2:20: the grade \"score\" is not a whole number of 32 bits; correct it or remove the line", HT_PARSE},
     {"1 0 a 1\n1 0 a 0\n", "PATH:2: query \"1\" holds document \"a\" already; keep one of the two", HT_EXISTS},
-    {"1 0 a\tx 1 7\n", "PATH:1:1: 6 fields where these judgements have 4; write \"qid 0 docid grade\", or \"query-id<TAB>corpus-id<TAB>score\"", HT_PARSE},
-    {"x\n", "PATH:1:1: 1 field where these judgements have 4; write \"qid 0 docid grade\", or \"query-id<TAB>corpus-id<TAB>score\"", HT_PARSE},
-    {"1\ta\t1\n1\tb\n", "PATH:2:1: 2 fields where these judgements have 3; write \"query-id<TAB>corpus-id<TAB>score\" as the first row", HT_PARSE},
-    {"1 a 1\n1 0 b 1\n", "PATH:2:1: 4 fields where these judgements have 3; write \"query-id corpus-id score\" as the first row", HT_PARSE},
+    {"1 0 a\tx 1 7\n",
+     "PATH:1:1: 6 fields where these judgements have 4; write "
+     "\"qid 0 docid grade\", or \"query-id<TAB>corpus-id<TAB>score\"",
+     HT_PARSE},
+    {"x\n",
+     "PATH:1:1: 1 field where these judgements have 4; write "
+     "\"qid 0 docid grade\", or \"query-id<TAB>corpus-id<TAB>score\"",
+     HT_PARSE},
+    {"1\ta\t1\n1\tb\n",
+     "PATH:2:1: 2 fields where these judgements have 3; write \"query-id<TAB>corpus-id<TAB>score\" as the first row",
+     HT_PARSE},
+    {"1 a 1\n1 0 b 1\n",
+     "PATH:2:1: 4 fields where these judgements have 3; write \"query-id corpus-id score\" as the first row", HT_PARSE},
     {"1\ta b\t1\n", "PATH:1:3: the document id \"a b\" holds a blank; ids are words of visible characters", HT_PARSE},
     {"1\t\t1\n", "PATH:1:3: the document id \"\" is empty; ids are words of visible characters", HT_PARSE},
     {"1 0 \xED\xA0\x80 1\n", "PATH:1:5: byte 0xED is not valid UTF-8; convert the file to UTF-8", HT_PARSE},
@@ -164,7 +187,8 @@ static void test_bad_runs(void **unused)
     ht_run *run;
     ht_error why = {HT_OK, ""};
     assert_int_equal(ht_run_read(temp_file("q Q0 a\0b 1 2 t\n", 15), NULL, &run, &why), HT_PARSE);
-    assert_message(&why, "PATH:1:6: the document id \"a\" holds a control character; ids are words of visible characters");
+    assert_message(&why,
+                   "PATH:1:6: the document id \"a\" holds a control character; ids are words of visible characters");
     assert_int_equal(ht_run_read("/nonexistent/x.run", NULL, &run, &why), HT_NOT_FOUND);
 }
 
@@ -215,9 +239,10 @@ static void test_lenient(void **unused)
     ht_run_free(run);
     assert_int_equal(n_logged, 1);
     char wanted[HT_ERROR_TEXT];
-    (void)snprintf(wanted, sizeof wanted,
-                   "%s: skipped 4 bad lines; the first: %s:1:1: 1 field where a run has 6; write \"qid Q0 docid rank score tag\"",
-                   temp_path, temp_path);
+    (void)snprintf(
+        wanted, sizeof wanted,
+        "%s: skipped 4 bad lines; the first: %s:1:1: 1 field where a run has 6; write \"qid Q0 docid rank score tag\"",
+        temp_path, temp_path);
     assert_string_equal(logged, wanted);
     ht_error why = {HT_OK, ""};
     assert_int_equal(ht_run_read(temp_file(text.data + 46, text.len - 46), NULL, &run, &why), HT_LIMIT);
@@ -334,9 +359,9 @@ int main(void)
 {
     fault_alloc_install();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run_forms),  cmocka_unit_test(test_qrels_forms),    cmocka_unit_test(test_compressed),
-        cmocka_unit_test(test_bad_runs),   cmocka_unit_test(test_standard_input), cmocka_unit_test(test_bad_qrels),
-        cmocka_unit_test(test_lenient),    cmocka_unit_test(test_writing),        cmocka_unit_test(test_unwritable),
+        cmocka_unit_test(test_run_forms),     cmocka_unit_test(test_qrels_forms),    cmocka_unit_test(test_compressed),
+        cmocka_unit_test(test_bad_runs),      cmocka_unit_test(test_standard_input), cmocka_unit_test(test_bad_qrels),
+        cmocka_unit_test(test_lenient),       cmocka_unit_test(test_writing),        cmocka_unit_test(test_unwritable),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("trec_io", tests, NULL, NULL);
