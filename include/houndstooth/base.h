@@ -34,21 +34,21 @@ extern "C" {
  * The one list of statuses: name, number, text, exit code of `hound`, HTTP status, Python exception.
  * Numbers and exit codes are stable; new rows go at the end.
  */
-#define HT_STATUS_LIST(X)                                                                  \
-    X(OK, 0, "success", 0, 200, "")                                                        \
-    X(INVALID, 1, "invalid argument", 2, 400, "ValueError")                                \
-    X(NOT_FOUND, 2, "not found", 3, 404, "FileNotFoundError")                              \
-    X(EXISTS, 3, "already exists", 4, 409, "FileExistsError")                              \
-    X(PARSE, 4, "malformed input", 5, 422, "ValueError")                                   \
-    X(CORRUPT, 5, "damaged file", 6, 500, "OSError")                                       \
-    X(VERSION, 6, "unsupported format version", 7, 501, "NotImplementedError")             \
-    X(IO, 7, "input/output error", 8, 500, "OSError")                                      \
-    X(NO_SPACE, 8, "no space left", 9, 507, "OSError")                                     \
-    X(NO_MEMORY, 9, "out of memory", 10, 503, "MemoryError")                               \
-    X(BUSY, 10, "in use by another writer", 11, 423, "BlockingIOError")                    \
-    X(CANCELLED, 11, "cancelled", 130, 499, "KeyboardInterrupt")                           \
-    X(UNSUPPORTED, 12, "not supported", 12, 501, "NotImplementedError")                    \
-    X(LIMIT, 13, "limit exceeded", 13, 413, "OverflowError")                               \
+#define HT_STATUS_LIST(X)                                                      \
+    X(OK, 0, "success", 0, 200, "")                                            \
+    X(INVALID, 1, "invalid argument", 2, 400, "ValueError")                    \
+    X(NOT_FOUND, 2, "not found", 3, 404, "FileNotFoundError")                  \
+    X(EXISTS, 3, "already exists", 4, 409, "FileExistsError")                  \
+    X(PARSE, 4, "malformed input", 5, 422, "ValueError")                       \
+    X(CORRUPT, 5, "damaged file", 6, 500, "OSError")                           \
+    X(VERSION, 6, "unsupported format version", 7, 501, "NotImplementedError") \
+    X(IO, 7, "input/output error", 8, 500, "OSError")                          \
+    X(NO_SPACE, 8, "no space left", 9, 507, "OSError")                         \
+    X(NO_MEMORY, 9, "out of memory", 10, 503, "MemoryError")                   \
+    X(BUSY, 10, "in use by another writer", 11, 423, "BlockingIOError")        \
+    X(CANCELLED, 11, "cancelled", 130, 499, "KeyboardInterrupt")               \
+    X(UNSUPPORTED, 12, "not supported", 12, 501, "NotImplementedError")        \
+    X(LIMIT, 13, "limit exceeded", 13, 413, "OverflowError")                   \
     X(INTERNAL, 14, "internal error", 70, 500, "RuntimeError")
 
 typedef enum ht_status {

@@ -53,14 +53,14 @@ HT_API void ht_npy_writer_abort(ht_npy_writer *writer);
 
 typedef struct ht_index_opts {
     uint32_t size;
-    const char *model;     /* as ht_model_find takes it; NULL: no vectors */
-    const char *analyzer;  /* NULL: no lexical index */
+    const char *model;    /* as ht_model_find takes it; NULL: no vectors */
+    const char *analyzer; /* NULL: no lexical index */
     ht_vector_type vector_type;
     ht_precision precision;
-    float mix;             /* < 0: the model's default */
-    uint32_t max_tokens;   /* 0: the model's limit */
-    int keep_punctuation;  /* < 0: the model's default */
-    ht_pool *pool;         /* borrowed; NULL: one thread */
+    float mix;            /* < 0: the model's default */
+    uint32_t max_tokens;  /* 0: the model's limit */
+    int keep_punctuation; /* < 0: the model's default */
+    ht_pool *pool;        /* borrowed; NULL: one thread */
 } ht_index_opts;
 /* Defaults: model "default", analyzer "english", int8, AUTO. */
 HT_API void ht_index_opts_init(ht_index_opts *opts);
@@ -78,13 +78,16 @@ typedef struct ht_indexer ht_indexer;
  */
 HT_API HT_CHECKED ht_status ht_indexer_new(const char *dir, const ht_index_opts *opts, ht_indexer **out, ht_error *err);
 /* Adds one document. EXISTS if the id is already there. Text must be valid UTF-8 without NUL in the id. */
-HT_API HT_CHECKED ht_status ht_indexer_add(ht_indexer *indexer, const ht_record *record, const ht_monitor *monitor, ht_error *err);
+HT_API HT_CHECKED ht_status ht_indexer_add(ht_indexer *indexer, const ht_record *record, const ht_monitor *monitor,
+                                           ht_error *err);
 /* Adds a corpus of JSON lines ("-": standard input; .gz and .zst are read). An error names file and line. */
-HT_API HT_CHECKED ht_status ht_indexer_add_file(ht_indexer *indexer, const char *path, const ht_monitor *monitor, ht_error *err);
+HT_API HT_CHECKED ht_status ht_indexer_add_file(ht_indexer *indexer, const char *path, const ht_monitor *monitor,
+                                                ht_error *err);
 /* Deletes a document of an earlier change by its id; NOT_FOUND. */
 HT_API HT_CHECKED ht_status ht_indexer_delete(ht_indexer *indexer, ht_text id, ht_error *err);
 /* Makes the change durable and visible, all of it or nothing, and frees the indexer in any case. */
-HT_API HT_CHECKED ht_status ht_indexer_commit(ht_indexer *indexer, const ht_monitor *monitor, ht_index_stats *stats, ht_error *err);
+HT_API HT_CHECKED ht_status ht_indexer_commit(ht_indexer *indexer, const ht_monitor *monitor, ht_index_stats *stats,
+                                              ht_error *err);
 /* Gives up the change; NULL allowed. */
 HT_API void ht_indexer_abort(ht_indexer *indexer);
 
@@ -93,15 +96,16 @@ HT_API void ht_indexer_abort(ht_indexer *indexer);
 typedef struct ht_collection ht_collection;
 typedef struct ht_collection_opts {
     uint32_t size;
-    const char *model;     /* instead of the folder the collection remembers; its weights must be the same */
+    const char *model; /* instead of the folder the collection remembers; its weights must be the same */
     ht_precision precision;
-    float mix;             /* of query vectors; < 0: as the documents were made */
-    ht_pool *pool;         /* borrowed; NULL: one thread */
+    float mix;     /* of query vectors; < 0: as the documents were made */
+    ht_pool *pool; /* borrowed; NULL: one thread */
 } ht_collection_opts;
 HT_API void ht_collection_opts_init(ht_collection_opts *opts);
 
 /* Opens a collection; the model is loaded by the first search that needs it. */
-HT_API HT_CHECKED ht_status ht_collection_open(const char *dir, const ht_collection_opts *opts, ht_collection **out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_collection_open(const char *dir, const ht_collection_opts *opts, ht_collection **out,
+                                               ht_error *err);
 HT_API void ht_collection_close(ht_collection *collection);
 
 typedef struct ht_collection_info {
@@ -119,7 +123,8 @@ HT_API void ht_collection_get_info(const ht_collection *collection, ht_collectio
 /* Called for each problem found, one line each. */
 typedef void (*ht_problem_fn)(void *ud, const char *problem);
 /* Reads every byte of a collection and reports what is damaged; CORRUPT if anything was. */
-HT_API HT_CHECKED ht_status ht_collection_check(const char *dir, const ht_monitor *monitor, ht_problem_fn fn, void *ud, ht_error *err);
+HT_API HT_CHECKED ht_status ht_collection_check(const char *dir, const ht_monitor *monitor, ht_problem_fn fn, void *ud,
+                                                ht_error *err);
 
 /* ---- searching ---- */
 
@@ -129,7 +134,7 @@ typedef enum ht_mode {
     HT_MODE_MAXSIM, /* token vectors, exhaustive */
     HT_MODE_RRF,    /* reciprocal rank fusion of the three */
     HT_MODE_HYBRID, /* candidates by the min-max sum of BM25 and cosine; then the equal-weight min-max sum of all three */
-    HT_MODE_RERANK  /* BM25's best, ordered by MaxSim */
+    HT_MODE_RERANK /* BM25's best, ordered by MaxSim */
 } ht_mode;
 /* Name of a mode, "bm25" ...; NULL behind the last. */
 HT_API const char *ht_mode_name(ht_mode mode);
@@ -137,33 +142,33 @@ HT_API HT_CHECKED ht_status ht_mode_find(const char *name, ht_mode *out, ht_erro
 
 typedef struct ht_search_opts {
     uint32_t size;
-    ht_mode mode;         /* default HYBRID */
-    size_t k;             /* hits wanted; default 10 */
-    ht_bm25 bm25;         /* default: preset "default" */
-    size_t rerank_depth;  /* RERANK: how many of BM25's best; HYBRID: how many candidates, at least k. Default 100 */
-    double rrf_k;         /* default 60 */
-    bool with_fields;     /* fetch title and text of each hit */
-    bool explain;         /* BM25 parts and token matches of each hit (implies with_fields) */
+    ht_mode mode;        /* default HYBRID */
+    size_t k;            /* hits wanted; default 10 */
+    ht_bm25 bm25;        /* default: preset "default" */
+    size_t rerank_depth; /* RERANK: how many of BM25's best; HYBRID: how many candidates, at least k. Default 100 */
+    double rrf_k;        /* default 60 */
+    bool with_fields;    /* fetch title and text of each hit */
+    bool explain;        /* BM25 parts and token matches of each hit (implies with_fields) */
 } ht_search_opts;
 HT_API void ht_search_opts_init(ht_search_opts *opts);
 
 /* Which document token one query token matched best. */
 typedef struct ht_token_match {
-    ht_text query_token, doc_token;  /* vocabulary text */
-    uint32_t doc_start, doc_end;     /* bytes of `encoded_text` */
+    ht_text query_token, doc_token; /* vocabulary text */
+    uint32_t doc_start, doc_end;    /* bytes of `encoded_text` */
     float score;
 } ht_token_match;
 
 typedef struct ht_search_hit {
-    uint32_t doc;                /* ordinal */
+    uint32_t doc; /* ordinal */
     double score;
-    double bm25, cosine, maxsim; /* NaN where the mode did not compute it */
-    ht_text id, title, text;     /* title and text only with with_fields */
+    double bm25, cosine, maxsim;  /* NaN where the mode did not compute it */
+    ht_text id, title, text;      /* title and text only with with_fields */
     const ht_lexical_part *parts; /* [n_parts], with explain */
     size_t n_parts;
     const ht_token_match *matches; /* [n_matches], with explain */
     size_t n_matches;
-    ht_text encoded_text;        /* title and text as the encoder joined them, with explain */
+    ht_text encoded_text; /* title and text as the encoder joined them, with explain */
 } ht_search_hit;
 
 typedef struct ht_search_timing {
@@ -186,11 +191,14 @@ HT_API void ht_search_session_free(ht_search_session *session);
  */
 HT_API HT_CHECKED ht_status ht_search(ht_search_session *session, ht_text query, const ht_search_opts *opts,
                                       const ht_search_result **out, ht_error *err);
-/* The same for many queries: encodes them in batches and hands each result, in order, to fn, which may stop by failing. */
+/*
+ * The same for many queries: encodes them in batches and hands each result, in order, to fn, which may stop by
+ * failing.
+ */
 typedef ht_status (*ht_result_fn)(void *ud, size_t query, const ht_search_result *result, ht_error *err);
 HT_API HT_CHECKED ht_status ht_search_many(ht_search_session *session, const ht_text *queries, size_t n_queries,
-                                           const ht_search_opts *opts, const ht_monitor *monitor, ht_result_fn fn, void *ud,
-                                           ht_error *err);
+                                           const ht_search_opts *opts, const ht_monitor *monitor, ht_result_fn fn,
+                                           void *ud, ht_error *err);
 
 #ifdef __cplusplus
 }

@@ -30,30 +30,36 @@ typedef enum ht_precision { HT_PRECISION_AUTO, HT_PRECISION_F32, HT_PRECISION_BF
 typedef struct ht_encoder_opts {
     uint32_t size;
     ht_precision precision;
-    ht_pool *pool;       /* borrowed, must outlive the encoder; NULL: the calling thread alone */
-    float mix;           /* share of the pooled vector added to each unit token vector before normalising again; < 0: the model's default (0.5 for plain sentence-transformers models, 0 for ColBERT models) */
-    uint32_t max_tokens; /* ids a text, special tokens included; 0: the model's own limit */
+    ht_pool *pool; /* borrowed, must outlive the encoder; NULL: the calling thread alone */
+    /*
+     * share of the pooled vector added to each unit token vector before normalising again; < 0: the model's
+     * default (0.5 for plain sentence-transformers models, 0 for ColBERT models)
+     */
+    float mix;
+    uint32_t max_tokens;  /* ids a text, special tokens included; 0: the model's own limit */
     int keep_punctuation; /* on documents: 1 keeps the vectors of punctuation, 0 drops them, < 0: the model's default */
 } ht_encoder_opts;
 HT_API void ht_encoder_opts_init(ht_encoder_opts *opts);
 
 typedef struct ht_encoder_info {
     uint32_t size;
-    uint32_t dim;        /* of a vector */
+    uint32_t dim; /* of a vector */
     uint32_t n_layers, hidden, vocab_size, max_tokens;
     ht_precision precision; /* in use: F32 or BF16 */
     float mix;
     bool keeps_punctuation;
     uint64_t n_parameters;
     char architecture[32]; /* for example "bert" */
-    char digest[17];       /* hex of XXH3-64 over weights, configuration and profile: equal digests give comparable vectors */
+    /* hex of XXH3-64 over weights, configuration and profile: equal digests give comparable vectors */
+    char digest[17];
 } ht_encoder_info;
 
 /*
  * Opens a model folder (config.json, model.safetensors, tokenizer.json, ...). The weights are mapped
  * and packed once. Fails with NOT_FOUND, PARSE, CORRUPT or UNSUPPORTED, naming file and tensor.
  */
-HT_API HT_CHECKED ht_status ht_encoder_open(const char *model_dir, const ht_encoder_opts *opts, ht_encoder **out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_encoder_open(const char *model_dir, const ht_encoder_opts *opts, ht_encoder **out,
+                                            ht_error *err);
 HT_API void ht_encoder_close(ht_encoder *encoder);
 HT_API void ht_encoder_get_info(const ht_encoder *encoder, ht_encoder_info *info);
 
@@ -70,13 +76,13 @@ typedef struct ht_encoder_input {
 typedef struct ht_encoding {
     size_t n_texts, n_vectors;
     uint32_t dim;
-    const size_t *offsets;      /* [n_texts + 1]: vectors of text i are [offsets[i], offsets[i + 1]) */
-    const float *vectors;       /* [n_vectors, dim] row-major, unit length */
-    const float *pooled;        /* [n_texts, dim], mean over all tokens, unit length; zeros if there is none */
-    const uint32_t *token_ids;  /* [n_vectors] */
+    const size_t *offsets;     /* [n_texts + 1]: vectors of text i are [offsets[i], offsets[i + 1]) */
+    const float *vectors;      /* [n_vectors, dim] row-major, unit length */
+    const float *pooled;       /* [n_texts, dim], mean over all tokens, unit length; zeros if there is none */
+    const uint32_t *token_ids; /* [n_vectors] */
     const uint32_t *token_starts, *token_ends; /* [n_vectors]: bytes of the joined text; equal for special tokens */
-    const uint32_t *n_tokens;   /* [n_texts]: ids the model saw, special tokens and dropped ones included */
-    const uint8_t *truncated;   /* [n_texts]: 1 if the text was cut to max_tokens */
+    const uint32_t *n_tokens; /* [n_texts]: ids the model saw, special tokens and dropped ones included */
+    const uint8_t *truncated; /* [n_texts]: 1 if the text was cut to max_tokens */
 } ht_encoding;
 
 /*
@@ -93,8 +99,9 @@ HT_API HT_CHECKED ht_status ht_encoder_hidden(ht_encoder_session *session, ht_ro
                                               ht_error *err);
 
 /* Only the tokenizer: ids with special tokens; `vectors` and `pooled` are NULL. */
-HT_API HT_CHECKED ht_status ht_encoder_tokenize(ht_encoder_session *session, ht_role role, const ht_encoder_input *inputs,
-                                                size_t n_inputs, const ht_encoding **out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_encoder_tokenize(ht_encoder_session *session, ht_role role,
+                                                const ht_encoder_input *inputs, size_t n_inputs,
+                                                const ht_encoding **out, ht_error *err);
 
 /* Text of a vocabulary id, for example "##ing"; {NULL, 0} if there is no such id. Lives as long as the encoder. */
 HT_API ht_text ht_encoder_token_text(const ht_encoder *encoder, uint32_t id);

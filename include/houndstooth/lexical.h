@@ -2,7 +2,8 @@
  * houndstooth/lexical.h - analyzers and the inverted index with BM25.
  *
  * BM25 as Lucene has computed it since version 8:
- *   idf = ln(1 + (N - df + 0.5) / (df + 0.5)),  score = sum over query tokens of idf * tf / (tf + k1 (1 - b + b len / avg))
+ *   idf = ln(1 + (N - df + 0.5) / (df + 0.5)),  score = sum over query tokens of idf * tf / (tf + k1 (1 - b + b
+ * len / avg))
  * with exact document lengths and N, avg over documents with at least one token. A repeated query
  * token counts as often as it occurs. Ties: higher score first, then lower ordinal.
  */
@@ -22,9 +23,9 @@ typedef struct ht_analyzer ht_analyzer;
 /* A token: its text after all filters, where it came from, and how far it stands behind the one before. */
 typedef struct ht_token {
     ht_text text;
-    uint32_t start, end;          /* bytes of the input */
-    uint32_t position_increment;  /* 1, or more where tokens were dropped */
-    const char *type;             /* "<ALPHANUM>", "<NUM>", ...: Lucene's names */
+    uint32_t start, end;         /* bytes of the input */
+    uint32_t position_increment; /* 1, or more where tokens were dropped */
+    const char *type;            /* "<ALPHANUM>", "<NUM>", ...: Lucene's names */
 } ht_token;
 /* Tokens of one text; reusable: the second identical use allocates nothing. */
 typedef struct ht_tokens ht_tokens;
@@ -36,7 +37,8 @@ HT_API const char *ht_analyzer_name_at(size_t n);
 HT_API HT_CHECKED ht_status ht_tokens_new(ht_tokens **out, ht_error *err);
 HT_API void ht_tokens_free(ht_tokens *tokens);
 /* Analyses valid UTF-8 into `tokens` (what it held is forgotten). */
-HT_API HT_CHECKED ht_status ht_analyzer_run(const ht_analyzer *analyzer, ht_text text, ht_tokens *tokens, ht_error *err);
+HT_API HT_CHECKED ht_status ht_analyzer_run(const ht_analyzer *analyzer, ht_text text, ht_tokens *tokens,
+                                            ht_error *err);
 /* The tokens [*n] of the last run. */
 HT_API const ht_token *ht_tokens_view(const ht_tokens *tokens, size_t *n);
 
@@ -50,11 +52,14 @@ typedef struct ht_lexical_info {
 
 typedef struct ht_lexical_builder ht_lexical_builder;
 /* Starts a segment at `path` (whole only after finish); analyzer by name, NULL for "english". */
-HT_API HT_CHECKED ht_status ht_lexical_builder_new(const char *path, const char *analyzer, ht_lexical_builder **out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_lexical_builder_new(const char *path, const char *analyzer, ht_lexical_builder **out,
+                                                   ht_error *err);
 /* Adds the next document: its parts joined by a newline, empty parts left out. Valid UTF-8. */
-HT_API HT_CHECKED ht_status ht_lexical_builder_add(ht_lexical_builder *builder, const ht_text *parts, size_t n_parts, ht_error *err);
+HT_API HT_CHECKED ht_status ht_lexical_builder_add(ht_lexical_builder *builder, const ht_text *parts, size_t n_parts,
+                                                   ht_error *err);
 /* Completes and fsyncs the file and frees the builder, also on failure (then the file is removed). */
-HT_API HT_CHECKED ht_status ht_lexical_builder_finish(ht_lexical_builder *builder, ht_lexical_info *info, ht_error *err);
+HT_API HT_CHECKED ht_status ht_lexical_builder_finish(ht_lexical_builder *builder, ht_lexical_info *info,
+                                                      ht_error *err);
 HT_API void ht_lexical_builder_abort(ht_lexical_builder *builder);
 
 /* ---- reading ---- */
@@ -82,7 +87,8 @@ HT_API HT_CHECKED ht_status ht_bm25_preset(const char *name, ht_bm25 *out, ht_er
  * The second identical call allocates nothing.
  */
 HT_API HT_CHECKED ht_status ht_lexical_search(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25,
-                                              const uint64_t *deleted, size_t k, ht_hit *hits, size_t *n_hits, ht_error *err);
+                                              const uint64_t *deleted, size_t k, ht_hit *hits, size_t *n_hits,
+                                              ht_error *err);
 /* BM25 of the given documents, in any order: scores [n_docs], 0 where no token matches. */
 HT_API HT_CHECKED ht_status ht_lexical_score(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25,
                                              const uint32_t *docs, size_t n_docs, double *scores, ht_error *err);
@@ -94,8 +100,9 @@ typedef struct ht_lexical_part {
     double idf, tf_part, contribution; /* contribution = query_tf * idf * tf_part */
 } ht_lexical_part;
 /* Parts of one document's score in query order; owned by the session until its next call. */
-HT_API HT_CHECKED ht_status ht_lexical_explain(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25, uint32_t doc,
-                                               const ht_lexical_part **parts, size_t *n_parts, double *score, ht_error *err);
+HT_API HT_CHECKED ht_status ht_lexical_explain(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25,
+                                               uint32_t doc, const ht_lexical_part **parts, size_t *n_parts,
+                                               double *score, ht_error *err);
 
 #ifdef __cplusplus
 }

@@ -39,9 +39,14 @@ typedef struct ht_plaid_build_opts {
 HT_API void ht_plaid_build_opts_init(ht_plaid_build_opts *opts);
 
 /* Starts a segment at `path`; the file is whole only after finish. Memory stays bounded: vectors are streamed out. */
-HT_API HT_CHECKED ht_status ht_plaid_builder_new(const char *path, const ht_plaid_build_opts *opts, ht_plaid_builder **out, ht_error *err);
-/* Adds the next document: vectors [n_vectors, dim], unit length (0 vectors allowed), pooled [dim] or NULL. NaN or infinity fails with INVALID. */
-HT_API HT_CHECKED ht_status ht_plaid_builder_add(ht_plaid_builder *builder, const float *vectors, size_t n_vectors, const float *pooled, ht_error *err);
+HT_API HT_CHECKED ht_status ht_plaid_builder_new(const char *path, const ht_plaid_build_opts *opts,
+                                                 ht_plaid_builder **out, ht_error *err);
+/*
+ * Adds the next document: vectors [n_vectors, dim], unit length (0 vectors allowed), pooled [dim] or NULL. NaN
+ * or infinity fails with INVALID.
+ */
+HT_API HT_CHECKED ht_status ht_plaid_builder_add(ht_plaid_builder *builder, const float *vectors, size_t n_vectors,
+                                                 const float *pooled, ht_error *err);
 /* Completes and fsyncs the file and frees the builder, also on failure (then the file is removed). */
 HT_API HT_CHECKED ht_status ht_plaid_builder_finish(ht_plaid_builder *builder, ht_plaid_info *info, ht_error *err);
 /* Gives up: frees the builder and removes the file; NULL allowed. */
@@ -62,7 +67,8 @@ HT_API size_t ht_plaid_doc_len(const ht_plaid *plaid, uint32_t doc);
 HT_API HT_CHECKED ht_status ht_plaid_verify(const ht_plaid *plaid, const ht_monitor *monitor, ht_error *err);
 
 /* Scratch of one searching thread; the pool (NULL allowed) is borrowed. */
-HT_API HT_CHECKED ht_status ht_plaid_session_new(const ht_plaid *plaid, ht_pool *pool, ht_plaid_session **out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_plaid_session_new(const ht_plaid *plaid, ht_pool *pool, ht_plaid_session **out,
+                                                 ht_error *err);
 HT_API void ht_plaid_session_free(ht_plaid_session *session);
 
 /*
@@ -71,7 +77,8 @@ HT_API void ht_plaid_session_free(ht_plaid_session *session);
  * The second identical call allocates nothing.
  */
 HT_API HT_CHECKED ht_status ht_plaid_search(ht_plaid_session *session, const float *query, size_t n_query,
-                                            const uint64_t *deleted, size_t k, ht_hit *hits, size_t *n_hits, ht_error *err);
+                                            const uint64_t *deleted, size_t k, ht_hit *hits, size_t *n_hits,
+                                            ht_error *err);
 /* MaxSim of the given documents: scores [n_docs], -infinity for a document without vectors. */
 HT_API HT_CHECKED ht_status ht_plaid_score(ht_plaid_session *session, const float *query, size_t n_query,
                                            const uint32_t *docs, size_t n_docs, double *scores, ht_error *err);
@@ -80,12 +87,13 @@ typedef struct ht_plaid_match {
     uint32_t doc_vector;
     float score;
 } ht_plaid_match;
-HT_API HT_CHECKED ht_status ht_plaid_matches(ht_plaid_session *session, const float *query, size_t n_query, uint32_t doc,
-                                             ht_plaid_match *matches, ht_error *err);
+HT_API HT_CHECKED ht_status ht_plaid_matches(ht_plaid_session *session, const float *query, size_t n_query,
+                                             uint32_t doc, ht_plaid_match *matches, ht_error *err);
 
 /* The k best by dot product with the pooled vectors; query [dim]. UNSUPPORTED without pooled vectors. */
-HT_API HT_CHECKED ht_status ht_plaid_search_pooled(ht_plaid_session *session, const float *query, const uint64_t *deleted,
-                                                   size_t k, ht_hit *hits, size_t *n_hits, ht_error *err);
+HT_API HT_CHECKED ht_status ht_plaid_search_pooled(ht_plaid_session *session, const float *query,
+                                                   const uint64_t *deleted, size_t k, ht_hit *hits, size_t *n_hits,
+                                                   ht_error *err);
 HT_API HT_CHECKED ht_status ht_plaid_score_pooled(ht_plaid_session *session, const float *query, const uint32_t *docs,
                                                   size_t n_docs, double *scores, ht_error *err);
 

@@ -68,14 +68,23 @@ HT_CHECKED ht_status hti_store_find(hti_store *store, ht_text id, uint32_t *doc,
 typedef struct hti_change hti_change;
 /* Starts a change on a store opened for writing; one at a time. */
 HT_CHECKED ht_status hti_change_begin(hti_store *store, hti_change **out, ht_error *err);
-/* Adds a document to the new segment; *doc is its ordinal in the collection. EXISTS if the id is there already (in the collection or this change). */
+/*
+ * Adds a document to the new segment; *doc is its ordinal in the collection. EXISTS if the id is there already
+ * (in the collection or this change).
+ */
 HT_CHECKED ht_status hti_change_add(hti_change *change, const hti_doc *fields, uint32_t *doc, ht_error *err);
 /* Marks a document as deleted by external id; NOT_FOUND. */
 HT_CHECKED ht_status hti_change_delete(hti_change *change, ht_text id, ht_error *err);
 HT_CHECKED ht_status hti_change_set(hti_change *change, const char *name, const char *value, ht_error *err);
-/* Temporary path under which the caller writes (and fsyncs) the new segment's file of this kind; lives until commit or abort. */
+/*
+ * Temporary path under which the caller writes (and fsyncs) the new segment's file of this kind; lives until
+ * commit or abort.
+ */
 HT_CHECKED ht_status hti_change_file(hti_change *change, const char *kind, const char **path, ht_error *err);
-/* Makes it durable and visible; afterwards the store serves the new generation. Frees the change, also on failure (then nothing has changed). */
+/*
+ * Makes it durable and visible; afterwards the store serves the new generation. Frees the change, also on
+ * failure (then nothing has changed).
+ */
 HT_CHECKED ht_status hti_change_commit(hti_change *change, ht_error *err);
 /* NULL allowed. */
 void hti_change_abort(hti_change *change);
@@ -88,6 +97,7 @@ typedef void (*hti_problem_fn)(void *ud, const char *problem);
  * Reads everything: SQLite's integrity check, size and checksum of each file of each kept generation, ids against
  * ordinals. OK if whole, CORRUPT if a problem was reported.
  */
-HT_CHECKED ht_status hti_store_check(hti_store *store, const ht_monitor *monitor, hti_problem_fn fn, void *ud, ht_error *err);
+HT_CHECKED ht_status hti_store_check(hti_store *store, const ht_monitor *monitor, hti_problem_fn fn, void *ud,
+                                     ht_error *err);
 
 #endif
