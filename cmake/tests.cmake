@@ -18,3 +18,18 @@ function(add_ht_test name)
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENV}")
 endfunction()
+
+# Whether every room that a file includes the door of is in this build (HT_ROOMS may name a part of the house).
+function(rooms_are_built file out)
+  file(STRINGS ${file} includes REGEX "^#include")
+  set(${out} ON PARENT_SCOPE)
+  foreach(include ${includes})
+    if(include MATCHES "\"([a-z]+)/[a-z_0-9]+\\.h\"|<houndstooth/([a-z]+)\\.h>")
+      string(REGEX REPLACE "^(collection|houndstooth)$" "service" room "${CMAKE_MATCH_1}${CMAKE_MATCH_2}")
+      if(NOT room IN_LIST HT_ROOMS)
+        set(${out} OFF PARENT_SCOPE)
+      endif()
+    endif()
+  endforeach()
+endfunction()
+
