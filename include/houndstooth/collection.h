@@ -133,8 +133,8 @@ typedef enum ht_mode {
     HT_MODE_DENSE,  /* cosine of pooled vectors */
     HT_MODE_MAXSIM, /* token vectors, exhaustive */
     HT_MODE_RRF,    /* reciprocal rank fusion of the three */
-    HT_MODE_HYBRID, /* candidates by the min-max sum of BM25 and cosine; then the equal-weight min-max sum of all three */
-    HT_MODE_RERANK /* BM25's best, ordered by MaxSim */
+    HT_MODE_HYBRID, /* candidates by the min-max sum of BM25 and cosine; then that of all three signals */
+    HT_MODE_RERANK  /* BM25's best, ordered by MaxSim */
 } ht_mode;
 /* Name of a mode, "bm25" ...; NULL behind the last. */
 HT_API const char *ht_mode_name(ht_mode mode);
