@@ -196,9 +196,7 @@ def records(ucd: Ucd, sets: dict[str, set[int]]) -> tuple[list[tuple[int, int, i
 def two_stages(of_code: list[int]) -> tuple[list[int], list[int]]:
     """Block numbers and the distinct blocks, one behind the other."""
     numbers: dict[tuple[int, ...], int] = {}
-    first = [
-        numbers.setdefault(tuple(of_code[at : at + BLOCK]), len(numbers)) for at in range(0, N_CODES, BLOCK)
-    ]
+    first = [numbers.setdefault(tuple(of_code[at : at + BLOCK]), len(numbers)) for at in range(0, N_CODES, BLOCK)]
     if len(numbers) > 0xFFFF:
         sys.exit("too many blocks")
     return first, [value for block in numbers for value in block]

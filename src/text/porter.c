@@ -21,7 +21,7 @@
 #include <string.h>
 
 typedef struct word {
-    unsigned char *b;
+    char *b;
     size_t len;
 } word;
 
@@ -75,7 +75,7 @@ static bool ends_in_double_consonant(const word *w)
 static bool ends_cvc(const word *w, size_t len)
 {
     if (len < 3 || !is_consonant(w, len - 1) || is_consonant(w, len - 2) || !is_consonant(w, len - 3)) return false;
-    const unsigned char last = w->b[len - 1];
+    const char last = w->b[len - 1];
     return last != 'w' && last != 'x' && last != 'y';
 }
 
@@ -110,7 +110,7 @@ static void step_1a(word *w)
 static void step_1b(word *w)
 {
     size_t stem;
-    const unsigned char last = w->b[w->len - 1];
+    const char last = w->b[w->len - 1];
     if (last != 'd' && last != 'g') return;
     if (ENDS(w, "eed", &stem)) {
         if (measure(w, stem) > 0) w->len--;
@@ -119,12 +119,11 @@ static void step_1b(word *w)
     if (!(ENDS(w, "ed", &stem) || ENDS(w, "ing", &stem)) || !has_vowel(w, stem)) return;
     w->len = stem;
     size_t unused;
-    if (ENDS(w, "at", &unused) || ENDS(w, "bl", &unused) || ENDS(w, "iz", &unused)) {
-        w->b[w->len++] = 'e';
-    } else if (ends_in_double_consonant(w)) {
-        const unsigned char twice = w->b[w->len - 1];
+    const bool wants_e = ENDS(w, "at", &unused) || ENDS(w, "bl", &unused) || ENDS(w, "iz", &unused);
+    if (!wants_e && ends_in_double_consonant(w)) {
+        const char twice = w->b[w->len - 1];
         if (twice != 'l' && twice != 's' && twice != 'z') w->len--;
-    } else if (measure(w, w->len) == 1 && ends_cvc(w, w->len)) {
+    } else if (wants_e || (measure(w, w->len) == 1 && ends_cvc(w, w->len))) {
         w->b[w->len++] = 'e';
     }
 }
@@ -212,7 +211,7 @@ static const rules step_4 = {
 static void apply(word *w, const rules *step)
 {
     if (w->len < step->key) return;
-    const unsigned char key = w->b[w->len - step->key];
+    const char key = w->b[w->len - step->key];
     const rule *r = key >= 'a' && key <= 'z' ? step->of_letter[key - 'a'] : NULL;
     size_t stem;
     for (; r && r->len > 0; r++) {
@@ -234,7 +233,8 @@ static void step_5(word *w)
 
 size_t hti_porter_stem_ascii(char *text, size_t len)
 {
-    word w = {(unsigned char *)text, len};
+    word w = {.len = len};
+    w.b = text;
     if (len <= 2) return len;
     step_1a(&w);
     step_1b(&w);
