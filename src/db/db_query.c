@@ -107,17 +107,19 @@ ht_status hti_db_check(hti_db *db, const ht_monitor *monitor, hti_db_problem_fn 
     HT_TRY(hti_db_query(db, "PRAGMA integrity_check(50)", &query, err));
     if (copy.cancelled) sqlite3_progress_handler(db->handle, STEPS_BETWEEN_POLLS, watch, &copy);
     bool row = true;
-    ht_status status = HT_OK;
-    while (status == HT_OK && row) {
-        status = hti_query_next(query, &row, err);
-        if (status != HT_OK || !row) break;
+    ht_error reason = {HT_OK, ""};
+    ht_status status;
+    while ((status = hti_query_next(query, &row, &reason)) == HT_OK && row) {
         const ht_text line = hti_query_text(query, 0);
         if (line.len == 2 && line.data[0] == 'o' && line.data[1] == 'k') continue;
-        ht_error one_line;
-        (void)HT_FAIL(&one_line, CORRUPT, "%s: %.*s", db->path, (int)line.len, line.data);
-        fn(ud, one_line.message);
+        ht_error problem;
+        (void)HT_FAIL(&problem, CORRUPT, "%s: %.*s", db->path, (int)line.len, line.data);
+        fn(ud, problem.message);
     }
     sqlite3_progress_handler(db->handle, 0, NULL, NULL);
     hti_query_free(query);
-    return status;
+    if (status == HT_OK) return HT_OK;
+    if (status != HT_CORRUPT) return hti_fail(err, status, "%s", reason.message);
+    fn(ud, reason.message); /* so damaged that the check itself stumbled */
+    return HT_OK;
 }

@@ -62,9 +62,8 @@ static void remove_files(const hti_change *change)
 {
     for (size_t i = 0; i < change->n_files; i++) {
         const change_file *file = &change->files[i];
-        ht_status removed = hti_remove(file->temp, NULL);
-        if (file->renamed) removed = hti_remove(file->path, NULL);
-        (void)removed;
+        hti_discard(file->temp);
+        if (file->renamed) hti_discard(file->path);
     }
 }
 

@@ -131,15 +131,19 @@ static inline int64_t fault_alloc_live_blocks(void) { return atomic_load(&fault_
 static inline int64_t fault_alloc_live_bytes(void) { return atomic_load(&fault_alloc_state.live_bytes); }
 
 /*
- * Runs `operation` with every single call failing in turn, at most `max` times: it must give back
- * everything it took, whatever happens, and answer NO_MEMORY with a message, or OK. Returns how many
- * n made it fail; prints the n and ends the program where it misbehaves. `max` reached counts too.
+ * Runs `operation` with the n-th call for memory failing for n = 1, 1 + stride, 1 + 2 * stride ... until
+ * it is left alone, at most `max` times: it must give back everything it took, whatever happens, and
+ * answer NO_MEMORY with a message, or OK. Returns how many n made it fail; prints the n and ends the
+ * program where it misbehaves. `*reached_end` (NULL allowed) tells whether `max` sufficed.
  */
 typedef ht_status (*fault_alloc_operation)(void *ud, ht_error *err);
-static inline uint64_t fault_alloc_sweep(fault_alloc_operation operation, void *ud, bool all_after, uint64_t max)
+static inline uint64_t fault_alloc_sweep_by(fault_alloc_operation operation, void *ud, bool all_after, uint64_t stride,
+                                            uint64_t max, bool *reached_end)
 {
     uint64_t n_refused = 0;
-    for (uint64_t n = 1; n <= max; n++) {
+    if (reached_end) *reached_end = false;
+    for (uint64_t i = 0; i < max; i++) {
+        const uint64_t n = 1 + i * stride;
         ht_error err = {HT_OK, ""};
         const int64_t before = fault_alloc_live_blocks();
         fault_alloc_arm(n, all_after);
@@ -155,10 +159,17 @@ static inline uint64_t fault_alloc_sweep(fault_alloc_operation operation, void *
                     ht_status_name(status), err.message);
             abort();
         }
+        if (reached_end) *reached_end = n_failed == 0;
         if (n_failed == 0) break;
         n_refused += status != HT_OK;
     }
     return n_refused;
+}
+
+/* The same with every n. */
+static inline uint64_t fault_alloc_sweep(fault_alloc_operation operation, void *ud, bool all_after, uint64_t max)
+{
+    return fault_alloc_sweep_by(operation, ud, all_after, 1, max, NULL);
 }
 
 #endif
