@@ -1,8 +1,8 @@
 /*
  * cmd_demo.c - `hound demo`: the main job on a real collection: index, search in every mode, judge.
  *
- * The collection is kept, so a second run starts at the searches. Queries are searched one at a time,
- * as a user would meet them; the times are theirs.
+ * The collection is kept, so a second run starts at the searches. Runs are 1,000 hits deep and made in batches;
+ * times are of ten hits, one query after the other.
  */
 #include "demo.h"
 
@@ -90,37 +90,64 @@ static ht_status open_or_build(const demo_args *args, const demo_paths *paths, h
     return ht_collection_open(args->dir, &opts, out, err);
 }
 
+/* Where the hits of a mode's queries go. */
+typedef struct demo_sink {
+    ht_run *run;
+    const ht_queries *queries;
+} demo_sink;
+
 static int by_size(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static ht_status run_mode(ht_search_session *session, demo_data *data, demo_mode *mode, progress *bar, ht_error *err)
+static ht_status keep_hits(void *ud, size_t query, const ht_search_result *result, ht_error *err)
 {
-    const size_t n = ht_queries_len(data->queries);
-    double *ms = calloc(n ? n : 1, sizeof *ms);
+    demo_sink *sink = ud;
+    const ht_text id = ht_queries_at(sink->queries, query, NULL);
+    for (size_t i = 0; i < result->n_hits; i++)
+        TRY(ht_run_add(sink->run, id, result->hits[i].id, result->hits[i].score, err));
+    return HT_OK;
+}
+
+/* Ten hits a query, one query at a time, as a user would meet them: the times are theirs. */
+static ht_status time_queries(ht_search_session *session, const ht_text *texts, size_t n, demo_mode *mode, double *ms,
+                              ht_error *err)
+{
     ht_search_opts opts;
     ht_search_opts_init(&opts);
     opts.mode = mode->mode;
-    opts.k = DEMO_K;
-    ht_status status = ms ? ht_run_new(&mode->run, err) : fail(err, HT_NO_MEMORY, "out of memory for %zu queries", n);
-    for (size_t q = 0; status == HT_OK && q < n; q++) {
+    for (size_t q = 0; q < n; q++) {
         const ht_search_result *result;
-        ht_text text;
-        const ht_text id = ht_queries_at(data->queries, q, &text);
-        if (bar->monitor.cancelled(bar->monitor.ud)) status = fail(err, HT_CANCELLED, "cancelled");
-        if (status == HT_OK) status = ht_search(session, text, &opts, &result, err);
-        for (size_t i = 0; status == HT_OK && i < result->n_hits; i++)
-            status = ht_run_add(mode->run, id, result->hits[i].id, result->hits[i].score, err);
-        if (status == HT_OK) ms[q] = (double)result->timing.total_ns / 1e6;
-        if (bar->monitor.progress) bar->monitor.progress(bar->monitor.ud, ht_mode_name(mode->mode), q + 1, n);
+        TRY(ht_search(session, texts[q], &opts, &result, err));
+        ms[q] = (double)result->timing.total_ns / 1e6;
+        mode->ms_mean += ms[q] / (double)n;
     }
-    for (size_t q = 0; status == HT_OK && q < n; q++) mode->ms_mean += ms[q] / (double)n;
-    if (status == HT_OK && n > 0) {
-        qsort(ms, n, sizeof *ms, by_size);
-        mode->ms_p50 = ms[n / 2];
+    qsort(ms, n, sizeof *ms, by_size);
+    mode->ms_p50 = n ? ms[n / 2] : 0;
+    return HT_OK;
+}
+
+static ht_status run_mode(ht_search_session *session, demo_data *data, demo_mode *mode, const ht_monitor *monitor,
+                          ht_error *err)
+{
+    const size_t n = ht_queries_len(data->queries);
+    ht_text *texts = calloc(n + 1, sizeof *texts);
+    double *ms = calloc(n + 1, sizeof *ms);
+    ht_status status = HT_NO_MEMORY;
+    if (texts && ms) {
+        for (size_t q = 0; q < n; q++) (void)ht_queries_at(data->queries, q, &texts[q]);
+        ht_search_opts opts;
+        ht_search_opts_init(&opts);
+        opts.mode = mode->mode;
+        opts.k = DEMO_K;
+        status = ht_run_new(&mode->run, err);
+        demo_sink sink = {mode->run, data->queries};
+        if (status == HT_OK) status = ht_search_many(session, texts, n, &opts, monitor, keep_hits, &sink, err);
+        if (status == HT_OK) status = time_queries(session, texts, n, mode, ms, err);
     }
+    free(texts);
     free(ms);
     return status;
 }
@@ -137,7 +164,7 @@ static ht_status judge_modes(ht_search_session *session, demo_data *data, bool q
     progress_init(&bar, quiet);
     for (size_t i = 0; i < DEMO_MODES; i++) {
         data->modes[i].mode = (ht_mode)i;
-        const ht_status status = run_mode(session, data, &data->modes[i], &bar, err);
+        const ht_status status = run_mode(session, data, &data->modes[i], &bar.monitor, err);
         progress_end(&bar);
         TRY(status);
         TRY(ht_evaluate(data->qrels, data->modes[i].run, measures, DEMO_MEASURES, &opts, &data->modes[i].judged, err));

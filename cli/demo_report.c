@@ -46,7 +46,7 @@ ht_status demo_print_quality(const demo_data *data, ht_error *err)
 
 void demo_print_queries(const demo_data *data)
 {
-    printf("\n%-28s", "ms/query, one at a time");
+    printf("\n%-28s", "ms/query, 10 hits");
     for (size_t i = 0; i < DEMO_MODES; i++) printf(" %9s", ht_mode_name(data->modes[i].mode));
     printf("\n%-28s", "  p50");
     for (size_t i = 0; i < DEMO_MODES; i++) printf(" %9.2f", data->modes[i].ms_p50);
