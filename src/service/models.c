@@ -93,13 +93,15 @@ static bool find_in_hub(const char *name, hti_buffer *path)
 static ht_status find_model(const char *name, hti_buffer *found, ht_error *err)
 {
     hti_buffer_text(found, name);
-    if (has_config(found)) return hti_buffer_status(found, err);
+    if (has_config(found)) return HT_OK;
+    HT_TRY(hti_buffer_status(found, err));
     hti_buffer_clear(found);
     append_home(found, "HOUNDSTOOTH_HOME", ".cache/houndstooth");
     hti_buffer_printf(found, "/models/%s", name);
-    if (has_config(found)) return hti_buffer_status(found, err);
+    if (has_config(found)) return HT_OK;
+    HT_TRY(hti_buffer_status(found, err));
     hti_buffer_clear(found);
-    if (find_in_hub(name, found)) return hti_buffer_status(found, err);
+    if (find_in_hub(name, found)) return HT_OK;
     HT_TRY(hti_buffer_status(found, err));
     if (hti_path_is_dir(name)) return HT_FAIL(err, NOT_FOUND, "%s: not a model folder: it has no config.json", name);
     char home[HT_ERROR_TEXT / 2];
