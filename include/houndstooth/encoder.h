@@ -50,7 +50,7 @@ typedef struct ht_encoder_info {
     bool keeps_punctuation;
     uint64_t n_parameters;
     char architecture[32]; /* for example "bert" */
-    /* hex of XXH3-64 over weights, configuration and profile: equal digests give comparable vectors */
+    /* hex of XXH3-64 over weights, tokenizer and configuration: with an equal profile (mix, limits), vectors compare */
     char digest[17];
 } ht_encoder_info;
 

@@ -3,7 +3,8 @@
  *
  * Opening runs on the pool in one section: the tokenizer is piece 0, the packing and hashing of weights the rest, so the
  * time to a first answer is the longer of the two and not their sum.
- * The digest covers what vectors depend on: tensors, tokenizer file, the configuration read, and the profile.
+ * The digest covers what vectors depend on: tensors, tokenizer file and the configuration read; not the profile,
+ * which its users keep beside it.
  * Easy to get wrong: precision is not in the digest, bf16 and f32 vectors of a model may meet.
  */
 #include "encoder_int.h"
@@ -13,7 +14,8 @@
 
 void ht_encoder_opts_init(ht_encoder_opts *opts)
 {
-    *opts = (ht_encoder_opts){HT_DESC(ht_encoder_opts), .precision = HT_PRECISION_AUTO, .mix = -1.0f, .keep_punctuation = -1};
+    *opts = (ht_encoder_opts){HT_DESC(ht_encoder_opts), .precision = HT_PRECISION_AUTO, .mix = -1.0f,
+                              .keep_punctuation = -1};
 }
 
 /* ---- options and profile ---- */
@@ -35,7 +37,8 @@ static ht_status choose_precision(const ht_encoder_opts *opts, hti_weights *weig
     weights->kernels = hti_encoder_kernels_get();
     const bool fast = hti_cpu_level() == HTI_CPU_AMX && weights->kernels->gemm_bf16;
     if (opts->precision == HT_PRECISION_BF16 && !fast)
-        return HT_FAIL(err, UNSUPPORTED, "bf16 needs a CPU with AMX, this one gives %s; take f32 or auto", ht_cpu_name());
+        return HT_FAIL(err, UNSUPPORTED, "bf16 needs a CPU with AMX, this one gives %s; take f32 or auto",
+                       ht_cpu_name());
     weights->bf16 = fast && opts->precision != HT_PRECISION_F32;
     return HT_OK;
 }
@@ -45,7 +48,8 @@ static ht_status choose_profile(const ht_encoder_opts *opts, ht_encoder *encoder
     const hti_model *model = encoder->model;
     const hti_bert *bert = &model->bert;
     if (opts->max_tokens > bert->max_positions)
-        return HT_FAIL(err, INVALID, "max_tokens is %u, the model has %u positions", opts->max_tokens, bert->max_positions);
+        return HT_FAIL(err, INVALID, "max_tokens is %u, the model has %u positions", opts->max_tokens,
+                       bert->max_positions);
     encoder->info = (ht_encoder_info){
         HT_DESC(ht_encoder_info),
         .dim = bert->hidden,
@@ -114,9 +118,6 @@ static ht_status make_digest(const open_job *job, ht_error *err)
     hti_put_u32(facts + 20, model->bert.n_heads);
     hti_put_f32(facts + 24, model->bert.norm_eps);
     hti_put_u32(facts + 28, (uint32_t)model->pooling);
-    hti_put_f32(facts + 32, info->mix);
-    hti_put_u32(facts + 36, info->max_tokens);
-    hti_put_u32(facts + 40, info->keeps_punctuation);
     memcpy(facts + 48, model->architecture, HTI_MIN(strlen(model->architecture), (size_t)16));
     (void)snprintf(info->digest, sizeof info->digest, "%016llx", (unsigned long long)hti_hash(facts, sizeof facts));
     return HT_OK;
@@ -128,7 +129,8 @@ static ht_status open_parts(ht_encoder *encoder, open_job *job, ht_error *err)
     HT_TRY(hti_pool_run(encoder->pool, 1 + hti_packing_pieces(job->packing), run_piece, job, err));
     const hti_tokenizer_info tokenizer = hti_tokenizer_get_info(encoder->tokenizer);
     if (tokenizer.n_special >= encoder->info.max_tokens)
-        return HT_FAIL(err, INVALID, "max_tokens is %u: no room beside %u special tokens", encoder->info.max_tokens, tokenizer.n_special);
+        return HT_FAIL(err, INVALID, "max_tokens is %u: no room beside %u special tokens", encoder->info.max_tokens,
+                       tokenizer.n_special);
     HT_TRY(find_punctuation(encoder, err));
     return make_digest(job, err);
 }
@@ -179,4 +181,7 @@ void ht_encoder_get_info(const ht_encoder *encoder, ht_encoder_info *info)
     info->size = size;
 }
 
-ht_text ht_encoder_token_text(const ht_encoder *encoder, uint32_t id) { return hti_tokenizer_token_text(encoder->tokenizer, id); }
+ht_text ht_encoder_token_text(const ht_encoder *encoder, uint32_t id)
+{
+    return hti_tokenizer_token_text(encoder->tokenizer, id);
+}

@@ -2,7 +2,7 @@
 # Installs a build into a temporary prefix, builds every example against it with pkg-config, runs them.
 #   run.sh BUILD_DIR SOURCE_DIR
 set -eu
-build=$1 source=$2
+build=$(cd "$1" && pwd) source=$(cd "$2" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 DESTDIR= cmake --install "$build" --prefix "$work/prefix" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
