@@ -24,6 +24,26 @@
 
 enum { BUSY_MS = 5000, CHECKPOINT_BUSY_MS = 100 };
 
+static int file_errno(sqlite3_file *file)
+{
+    int number = 0;
+    if (!file || !file->pMethods || file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number) != SQLITE_OK) return 0;
+    return number;
+}
+
+/* The system's reason behind an I/O error, 0 if unknown. COMMIT leaves it with the files alone. */
+static int system_errno(const hti_db *db, int rc)
+{
+    const int kind = rc & 0xFF, number = sqlite3_system_errno(db->handle);
+    if (kind != SQLITE_IOERR && kind != SQLITE_CANTOPEN) return 0;
+    if (number != 0 || kind == SQLITE_CANTOPEN) return number;
+    sqlite3_file *main_file = NULL, *log_file = NULL;
+    (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_FILE_POINTER, &main_file);
+    (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log_file);
+    const int in_log = file_errno(log_file);
+    return in_log ? in_log : file_errno(main_file);
+}
+
 static ht_status status_of(const hti_db *db, int rc)
 {
     switch (rc & 0xFF) {
@@ -43,7 +63,7 @@ static ht_status status_of(const hti_db *db, int rc)
     }
     if (rc == SQLITE_IOERR_NOMEM) return HT_NO_MEMORY;
     if (rc == SQLITE_IOERR_CORRUPTFS || rc == SQLITE_IOERR_SHORT_READ) return HT_CORRUPT;
-    return hti_os_status(sqlite3_system_errno(db->handle)) == HT_NO_SPACE ? HT_NO_SPACE : HT_IO;
+    return hti_os_status(system_errno(db, rc)) == HT_NO_SPACE ? HT_NO_SPACE : HT_IO;
 }
 
 static const char *mend_of(ht_status status)
@@ -59,8 +79,8 @@ static const char *mend_of(ht_status status)
 ht_status hti_db_fail(const hti_db *db, int rc, const char *what, ht_error *err)
 {
     const ht_status status = status_of(db, rc);
-    const int number = sqlite3_system_errno(db->handle), kind = rc & 0xFF;
-    if (number != 0 && status != HT_NO_MEMORY && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN)) {
+    const int number = system_errno(db, rc);
+    if (number != 0 && status != HT_NO_MEMORY) {
         errno = number;
         (void)hti_os_fail(err, db->path, what);
         if (err) err->status = status; /* a missing log is no missing database */

@@ -7,6 +7,8 @@
  */
 #include "db_int.h"
 
+#include <string.h>
+
 struct hti_query {
     hti_db *db;
     sqlite3_stmt *handle;
@@ -99,6 +101,32 @@ static int watch(void *ud)
     return monitor->cancelled(monitor->ud);
 }
 
+/*
+ * SQLite's check reports a page that it could not read as damage, with its own result at the end of the
+ * line: "... error code=7". Out of memory and failing disks are no damage. SQLITE_OK if there is no such code.
+ */
+static int code_at_end(ht_text line)
+{
+    static const char mark[] = "error code=";
+    const char *found = memmem(line.data, line.len, mark, sizeof mark - 1);
+    int code = 0;
+    if (!found) return SQLITE_OK;
+    for (const char *at = found + sizeof mark - 1; at < line.data + line.len && *at >= '0' && *at <= '9' && code < 100000; at++)
+        code = 10 * code + (*at - '0');
+    return (code & 0xFF) == SQLITE_NOMEM || (code & 0xFF) == SQLITE_IOERR ? code : SQLITE_OK;
+}
+
+static ht_status take_line(hti_db *db, ht_text line, hti_db_problem_fn fn, void *ud, ht_error *err)
+{
+    if (line.len == 2 && memcmp(line.data, "ok", 2) == 0) return HT_OK;
+    const int code = code_at_end(line);
+    if (code != SQLITE_OK) return hti_db_fail(db, code, "check", err);
+    ht_error problem;
+    (void)HT_FAIL(&problem, CORRUPT, "%s: %.*s", db->path, (int)line.len, line.data);
+    fn(ud, problem.message);
+    return HT_OK;
+}
+
 ht_status hti_db_check(hti_db *db, const ht_monitor *monitor, hti_db_problem_fn fn, void *ud, ht_error *err)
 {
     enum { STEPS_BETWEEN_POLLS = 10000 };
@@ -110,11 +138,8 @@ ht_status hti_db_check(hti_db *db, const ht_monitor *monitor, hti_db_problem_fn 
     ht_error reason = {HT_OK, ""};
     ht_status status;
     while ((status = hti_query_next(query, &row, &reason)) == HT_OK && row) {
-        const ht_text line = hti_query_text(query, 0);
-        if (line.len == 2 && line.data[0] == 'o' && line.data[1] == 'k') continue;
-        ht_error problem;
-        (void)HT_FAIL(&problem, CORRUPT, "%s: %.*s", db->path, (int)line.len, line.data);
-        fn(ud, problem.message);
+        status = take_line(db, hti_query_text(query, 0), fn, ud, &reason);
+        if (status != HT_OK) break;
     }
     sqlite3_progress_handler(db->handle, 0, NULL, NULL);
     hti_query_free(query);

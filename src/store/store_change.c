@@ -83,8 +83,9 @@ static ht_status prepare(hti_change *change, ht_error *err)
     if (!change->hasher) return HTI_NO_MEMORY(err);
     HT_TRY(hti_db_begin(db, err));
     HT_TRY(hti_store_counter(db, "segment", 1, &segment, err));
-    if (segment < 1) return HT_FAIL(err, CORRUPT, "%s: impossible segment number", change->store->db_path);
-    change->segment = (uint64_t)segment;
+    const hti_manifest *served = change->store->manifest;
+    const uint64_t above = served->n_segments ? served->segments[served->n_segments - 1].number + 1 : 1;
+    change->segment = segment > 0 ? HTI_MAX((uint64_t)segment, above) : above; /* a damaged counter reuses no name */
     HT_TRY(hti_db_query(db, "INSERT INTO document (ordinal, id, live) VALUES (?, ?, 1)", &change->insert_document, err));
     HT_TRY(hti_db_query(db, "INSERT INTO content (ordinal, encoding, title, text) VALUES (?, 0, ?, ?)",
                         &change->insert_content, err));

@@ -120,6 +120,8 @@ static ht_status check_documents(checker *check, hti_query *docs, const hti_segm
     hti_query_bind_int(docs, 1, next);
     hti_query_bind_int(docs, 2, next + segment->n_docs);
     while ((status = hti_query_next(docs, &row, err)) == HT_OK && row && hti_query_int(docs, 0) == next) {
+        if (hti_query_is_null(docs, 6) || hti_query_int(docs, 6) != 0)
+            REPORT(check, "%s: document %lld has no content or one in an unknown encoding", path, (long long)next);
         if (hti_query_is_null(docs, 4) == hti_query_is_null(docs, 5))
             REPORT(check, "%s: document %lld is neither alive nor deleted", path, (long long)next);
         hti_store_hash_doc(hasher, hti_query_text(docs, 1), hti_query_text(docs, 2), hti_query_text(docs, 3));
@@ -141,7 +143,7 @@ static ht_status check_segments(checker *check, ht_error *err)
     const hti_manifest *served = store->manifest;
     hti_query *docs;
     HT_TRY(hti_db_query(store->db,
-                        "SELECT document.ordinal, id, title, text, live, deleted FROM document LEFT JOIN content "
+                        "SELECT document.ordinal, id, title, text, live, deleted, encoding FROM document LEFT JOIN content "
                         "ON content.ordinal = document.ordinal WHERE document.ordinal >= ? AND document.ordinal < ? "
                         "ORDER BY document.ordinal",
                         &docs, err));

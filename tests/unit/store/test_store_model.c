@@ -218,7 +218,7 @@ static ht_status sync_everything(void *ud, ht_error *error)
     hti_doc doc;
     if (status == HT_OK) status = hti_store_doc(store, 3, &arena, &doc, error);
     if (status == HT_OK) status = twin_commit(store, &now, &random, 12, error);
-    if (status == HT_OK) status = hti_store_check(store, NULL, NULL, NULL, error);
+    if (status == HT_OK) status = hti_store_check(store, NULL, print_problem, NULL, error);
     hti_arena_deinit(&arena);
     hti_store_close(store);
     if (status != HT_OK) return status;
