@@ -48,7 +48,7 @@ void ht_lexical_session_free(ht_lexical_session *session)
     if (!session) return;
     ht_tokens_free(session->tokens);
     void *const arrays[] = {session->terms,   session->slots,   session->lists, session->tables, session->scorers, session->cursors,
-                            session->sums,    session->touched, session->order, session->parts};
+                            session->sums,    session->touched, session->order, session->parts,   session->keys};
     for (size_t i = 0; i < HTI_LEN(arrays); i++) hti_free(arrays[i]);
     hti_free(session);
 }

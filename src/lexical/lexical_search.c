@@ -21,7 +21,7 @@ typedef struct search {
     hti_cursor *cursors; /* [n_cursors] terms that the segment has, in query order */
     size_t n_cursors;
     hti_window window;
-    hti_topk best;
+    hti_best best;
 } search;
 
 /* Number of postings from `at` on whose document is below `end`. */
@@ -91,23 +91,32 @@ static ht_status search_segment(search *s, size_t segment, ht_error *err)
     return HT_OK;
 }
 
+/* Room for the collector of k hits in the session. */
+static ht_status init_best(ht_lexical_session *session, size_t k, hti_best *best, ht_error *err)
+{
+    const size_t cap = hti_best_cap(k, session->lexical->n_docs), room = cap + HTI_BEST_SLACK;
+    HT_TRY(hti_reserve(&session->keys, &session->cap_keys, hti_mul(3, room), sizeof *session->keys, err));
+    *best = (hti_best){.keys = session->keys, .spare = session->keys + room, .k = k, .cap = cap};
+    return HT_OK;
+}
+
 ht_status ht_lexical_search(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25, const uint64_t *deleted, size_t k,
                             ht_hit *hits, size_t *n_hits, ht_error *err)
 {
     *n_hits = 0;
-    HT_TRY(hti_session_prepare(session, query, bm25, err));
-    HT_TRY(hti_reserve(&session->cursors, &session->cap_cursors, session->n_terms, sizeof *session->cursors, err));
     search s = {
         .session = session,
         .deleted = deleted,
-        .cursors = session->cursors,
         .window = {.sums = session->sums, .touched = session->touched},
     };
-    hti_topk_init(&s.best, hits, k);
+    HT_TRY(hti_session_prepare(session, query, bm25, err));
+    HT_TRY(hti_reserve(&session->cursors, &session->cap_cursors, session->n_terms, sizeof *session->cursors, err));
+    HT_TRY(init_best(session, k, &s.best, err));
+    s.cursors = session->cursors;
     ht_status status = HT_OK;
     for (size_t i = 0; status == HT_OK && k > 0 && i < session->lexical->n_segments; i++) status = search_segment(&s, i, err);
     if (status == HT_OK)
-        *n_hits = hti_topk_finish(&s.best);
+        *n_hits = hti_best_finish(&s.best, hits);
     else
         memset(session->sums, 0, HTI_WINDOW_DOCS * sizeof *session->sums); /* what a damaged list left behind */
     return status;

@@ -4,6 +4,7 @@
 #ifndef HTI_LEXICAL_LEXICAL_SESSION_H
 #define HTI_LEXICAL_LEXICAL_SESSION_H
 
+#include "best_hits.h"
 #include "lexical_int.h"
 
 /* A distinct token of the query, in order of first occurrence. */
@@ -47,6 +48,8 @@ struct ht_lexical_session {
     size_t cap_cursors;
     double *sums;          /* [HTI_WINDOW_DOCS], all zero between calls */
     uint32_t *touched;     /* [HTI_WINDOW_DOCS + HTI_BLOCK_DOCS] */
+    hti_hit_key *keys;     /* [3, cap + slack] of the collector */
+    size_t cap_keys;
     uint64_t *order;       /* [2, n_docs] document << 32 | place, and scratch, for scoring a list */
     size_t cap_order;
     ht_lexical_part *parts; /* [n_terms] */

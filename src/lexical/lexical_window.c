@@ -6,8 +6,8 @@
  * of 0 means "not touched". Dense windows are scanned whole, eight sums at a time; sparse ones keep a
  * list of touched places, so that a query of rare terms costs what its postings cost.
  * Thread rule: as the session.
- * Easy to get wrong: only `score < threshold` may be dropped where documents come out of order; with the
- * list they do, and an equal score with a lower document still wins.
+ * Easy to get wrong: only `score < bar` may be dropped where documents come out of order; with the list
+ * they do, and an equal score with a lower document still wins.
  */
 #include "lexical_window.h"
 
@@ -58,19 +58,16 @@ void hti_window_add(hti_window *window, const hti_scorer *scorer, double weight,
         add_postings(window, scorer, weight, postings, range, false, false, false);
 }
 
-static inline void offer(uint32_t doc, double score, const uint64_t *deleted, hti_topk *best)
-{
-    if (!deleted || !hti_bits_get(deleted, doc)) hti_topk_push(best, score, doc);
-}
+static inline bool is_deleted(const uint64_t *deleted, uint32_t doc) { return deleted && hti_bits_get(deleted, doc); }
 
-static void collect_listed(hti_window *window, uint32_t first_doc, const uint64_t *deleted, hti_topk *best)
+static void collect_listed(hti_window *window, uint32_t first_doc, const uint64_t *deleted, hti_best *best)
 {
     for (uint32_t i = 0; i < window->n_touched; i++) {
-        const uint32_t place = window->touched[i];
+        const uint32_t place = window->touched[i], doc = first_doc + window->first + place;
         const double score = window->sums[place];
         window->sums[place] = 0.0;
-        if (score < hti_topk_threshold(best)) continue;
-        offer(first_doc + window->first + place, score, deleted, best);
+        hti_best_offer(best, score, doc, score >= best->bar && !is_deleted(deleted, doc));
+        hti_best_settle(best);
     }
     window->n_touched = 0;
 }
@@ -87,22 +84,21 @@ static inline bool any_above(const double *sums, double bar)
     return (any[0] | any[1]) != 0;
 }
 
-static void collect_scanned(hti_window *window, uint32_t first_doc, const uint64_t *deleted, hti_topk *best)
+/* Documents come in ascending order here, so a score equal to the bar is too late. */
+static void collect_scanned(hti_window *window, uint32_t first_doc, const uint64_t *deleted, hti_best *best)
 {
-    /* Documents come in ascending order here, so an equal score loses once the collector is full. */
-    double bar = HTI_MAX(hti_topk_threshold(best), 0.0);
     for (uint32_t place = 0; place < HTI_WINDOW_DOCS; place += STEP) {
         double *sums = window->sums + place;
-        if (any_above(sums, bar)) {
-            for (uint32_t i = 0; i < STEP; i++)
-                if (sums[i] > bar) offer(first_doc + window->first + place + i, sums[i], deleted, best);
-            bar = HTI_MAX(hti_topk_threshold(best), 0.0);
+        if (any_above(sums, best->bar)) {
+            const uint32_t doc = first_doc + window->first + place;
+            for (uint32_t i = 0; i < STEP; i++) hti_best_offer(best, sums[i], doc + i, sums[i] > best->bar && !is_deleted(deleted, doc + i));
+            hti_best_settle(best);
         }
         memset(sums, 0, STEP * sizeof *sums);
     }
 }
 
-void hti_window_collect(hti_window *window, uint32_t first_doc, const uint64_t *deleted, hti_topk *best)
+void hti_window_collect(hti_window *window, uint32_t first_doc, const uint64_t *deleted, hti_best *best)
 {
     if (window->listing)
         collect_listed(window, first_doc, deleted, best);

@@ -81,6 +81,8 @@ static outcome use_file(const char *path, ht_status *verified)
         for (uint32_t i = 0; i < 40; i++) docs[i] = (i * 9 + word) % 400;
         status = ht_lexical_search(session, text, NULL, NULL, 20, hits, &n, &err);
         if (status == HT_OK) status = ht_lexical_score(session, text, NULL, docs, 40, scores, &err);
+        const uint32_t last_docs[] = {399, 398}; /* straight to the last block, whatever the ones before hold */
+        if (status == HT_OK) status = ht_lexical_score(session, text, NULL, last_docs, 2, scores, &err);
         for (size_t i = 0; status == HT_OK && i < n; i++) assert_true(hits[i].doc < 400 && isfinite(hits[i].score));
         if (status == HT_OK) continue;
         assert_int_equal(status, HT_CORRUPT);
@@ -183,6 +185,64 @@ static void put_header(unsigned char *copy)
     write_file(files.paths[1], copy, n_bytes);
 }
 
+static unsigned char *section_record(unsigned char *copy, hti_section kind)
+{
+    return copy + HTI_HEADER_BYTES + (size_t)kind * HTI_SECTION_BYTES;
+}
+
+/* A file that claims fewer documents than its postings hold: nothing beyond them may come out. */
+static void test_postings_beyond_the_documents(void **unused)
+{
+    (void)unused;
+    enum { CLAIMED = 300 };
+    ht_error err = {0};
+    ht_lexical *lexical;
+    ht_lexical_session *session;
+    unsigned char *copy = malloc(n_bytes);
+    memcpy(copy, bytes, n_bytes);
+    hti_put_u64(copy + HTI_AT_N_DOCS, CLAIMED);
+    hti_put_u64(copy + HTI_AT_N_DOCS_WITH_TOKENS, CLAIMED);
+    hti_put_u64(section_record(copy, HTI_SECTION_DOC_LENGTHS) + HTI_AT_SIZE, CLAIMED * 2);
+    put_header(copy);
+    assert_ht_ok(ht_lexical_open(&files.list[1], 1, &lexical, &err));
+    assert_ht_ok(ht_lexical_session_new(lexical, &session, &err));
+    size_t n_refused = 0;
+    for (uint32_t word = 0; word < 60; word++) {
+        char query[16];
+        ht_hit hits[400];
+        size_t n;
+        (void)snprintf(query, sizeof query, "w%u", word);
+        const ht_status status = ht_lexical_search(session, (ht_text){query, strlen(query)}, NULL, NULL, 400, hits, &n, &err);
+        n_refused += status == HT_CORRUPT;
+        for (size_t i = 0; status == HT_OK && i < n; i++) assert_true(hits[i].doc < CLAIMED);
+    }
+    assert_true(n_refused > 10);
+    ht_lexical_session_free(session);
+    ht_lexical_close(lexical);
+    free(copy);
+}
+
+/* Written wrong, but with checksums that fit: verify compares the lengths with the postings. */
+static void test_verify_adds_up_the_lengths(void **unused)
+{
+    (void)unused;
+    ht_status verified;
+    unsigned char *copy = malloc(n_bytes);
+    memcpy(copy, bytes, n_bytes);
+    unsigned char *record = section_record(copy, HTI_SECTION_DOC_LENGTHS);
+    unsigned char *numbers = copy + hti_get_u64(record + HTI_AT_OFF);
+    size_t other = 1;
+    while (hti_get_u16(numbers) == hti_get_u16(numbers + 2 * other)) other++;
+    const uint16_t first = hti_get_u16(numbers); /* two documents change lengths: all sums stay */
+    hti_put_u16(numbers, hti_get_u16(numbers + 2 * other));
+    hti_put_u16(numbers + 2 * other, first);
+    hti_put_u64(record + HTI_AT_SECTION_CHECKSUM, hti_hash(numbers, (size_t)hti_get_u64(record + HTI_AT_SIZE)));
+    put_header(copy);
+    assert_int_equal(use_file(files.paths[1], &verified), HARMLESS);
+    assert_int_equal(verified, HT_CORRUPT);
+    free(copy);
+}
+
 static void test_versions_and_analyzers(void **unused)
 {
     (void)unused;
@@ -283,6 +343,8 @@ int main(void)
         cmocka_unit_test(test_every_truncation_is_refused),
         cmocka_unit_test(test_every_flipped_byte_is_found),
         cmocka_unit_test(test_header_values_are_checked_by_themselves),
+        cmocka_unit_test(test_postings_beyond_the_documents),
+        cmocka_unit_test(test_verify_adds_up_the_lengths),
         cmocka_unit_test(test_versions_and_analyzers),
         cmocka_unit_test(test_unknown_sections_are_skipped),
         cmocka_unit_test(test_more_lengths_than_16_bits),

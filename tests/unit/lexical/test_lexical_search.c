@@ -52,6 +52,28 @@ static size_t random_query(uint64_t *state, uint32_t n_words, uint32_t *words)
 
 static bool nearly(double a, double b) { return fabs(a - b) <= 1e-12 * (1.0 + fabs(b)); }
 
+/* Every third or so of the documents, out of order and some twice: the same scores as with all of them. all[i] is of n_docs - 1 - i. */
+static void check_some_documents(const opened *o, const corpus *c, ht_text query, ht_bm25 bm25, const double *all)
+{
+    ht_error err = {0};
+    uint64_t state = query.len + c->n_docs;
+    uint32_t *docs = malloc((c->n_docs + 1) * sizeof *docs);
+    double *scores = malloc((c->n_docs + 1) * sizeof *scores);
+    size_t n = 0;
+    for (uint32_t d = 0; d < c->n_docs; d += 1 + random_below(&state, c->n_docs / 6 + 2)) docs[n++] = d;
+    for (size_t i = 0; i < n; i++) {
+        const size_t other = random_below(&state, (uint32_t)n);
+        const uint32_t doc = docs[i];
+        docs[i] = docs[other];
+        docs[other] = doc;
+    }
+    if (n > 1) docs[0] = docs[n - 1];
+    assert_ht_ok(ht_lexical_score(o->session, query, &bm25, docs, n, scores, &err));
+    for (size_t i = 0; i < n; i++) assert_true(scores[i] == all[c->n_docs - 1 - docs[i]]);
+    free(docs);
+    free(scores);
+}
+
 /* One query: hits against all brute-force scores, then score() and explain() against the hits. */
 static void check_query(const opened *o, const corpus *c, const uint32_t *words, size_t n_words, ht_bm25 bm25, const uint64_t *deleted, size_t k)
 {
@@ -73,6 +95,7 @@ static void check_query(const opened *o, const corpus *c, const uint32_t *words,
     assert_int_equal(n_hits, n_matching < k ? n_matching : k);
     assert_ht_ok(ht_lexical_score(o->session, query, &bm25, docs, c->n_docs, all, &err));
     for (uint32_t d = 0; d < c->n_docs; d++) assert_true(nearly(all[c->n_docs - 1 - d], want[d]));
+    check_some_documents(o, c, query, bm25, all);
     for (size_t i = 0; i < n_hits; i++) {
         const uint32_t doc = hits[i].doc;
         assert_true(doc < c->n_docs && !(deleted && hti_bits_get(deleted, doc)));
@@ -263,6 +286,52 @@ static void test_long_documents_and_high_frequencies(void **unused)
     free_corpus(&c);
 }
 
+/* Sparse windows come term by term: w1's documents are met before w2's lower ones, and all scores are equal. */
+static void test_ties_go_to_the_lower_document(void **unused)
+{
+    (void)unused;
+    enum { DOCS = 3000, EACH = 150, K = 10 };
+    opened o;
+    ht_hit hits[K];
+    corpus c = {DOCS, 3, malloc((DOCS + 1) * sizeof *c.starts), malloc(DOCS * sizeof *c.words)};
+    for (uint32_t d = 0; d < DOCS; d++) {
+        c.starts[d] = d;
+        c.words[d] = d >= DOCS - EACH ? 1 : d >= 100 && d < 100 + EACH ? 2 : 0;
+    }
+    c.starts[DOCS] = DOCS;
+    open_corpus(&c, 1, &o);
+    assert_int_equal(search_text(&o, "w1 w2", K, hits), K);
+    for (uint32_t i = 0; i < K; i++) assert_true(hits[i].doc == 100 + i && hits[i].score == hits[0].score);
+    close_corpus(&o);
+    free_corpus(&c);
+}
+
+/* Documents at the ends of packed blocks, reached without decoding the block for another one before. */
+static void test_skipping_to_the_end_of_a_block(void **unused)
+{
+    (void)unused;
+    enum { DOCS = 128 * 40 + 5 };
+    opened o;
+    ht_error err = {0};
+    corpus c = {DOCS, 1, malloc((DOCS + 1) * sizeof *c.starts), calloc(DOCS, sizeof *c.words)};
+    for (uint32_t d = 0; d <= DOCS; d++) c.starts[d] = d;
+    open_corpus(&c, 1, &o);
+    const uint32_t sets[][4] = {{127, 383, 1151, 5119}, {255, 256, 3199, 5120}, {5119, 5119, 5124, 0}, {1, 2559, 2559, 5124}, {511, 512, 639, 4991}};
+    for (size_t i = 0; i < HTI_LEN(sets); i++) {
+        double scores[4], score;
+        const ht_lexical_part *parts;
+        size_t n;
+        assert_ht_ok(ht_lexical_score(o.session, (ht_text){"w0", 2}, NULL, sets[i], 4, scores, &err));
+        for (size_t j = 0; j < 4; j++) {
+            assert_true(scores[j] > 0.0 && scores[j] == scores[0]);
+            assert_ht_ok(ht_lexical_explain(o.session, (ht_text){"w0", 2}, NULL, sets[i][j], &parts, &n, &score, &err));
+            assert_true(score == scores[0]);
+        }
+    }
+    close_corpus(&o);
+    free_corpus(&c);
+}
+
 static void test_bad_arguments_are_told(void **unused)
 {
     (void)unused;
@@ -352,6 +421,8 @@ int main(void)
         cmocka_unit_test(test_segments_do_not_change_a_bit),
         cmocka_unit_test(test_edges_of_a_collection),
         cmocka_unit_test(test_long_documents_and_high_frequencies),
+        cmocka_unit_test(test_ties_go_to_the_lower_document),
+        cmocka_unit_test(test_skipping_to_the_end_of_a_block),
         cmocka_unit_test(test_bad_arguments_are_told),
         cmocka_unit_test(test_parts_and_refused_documents),
         cmocka_unit_test(test_a_wrong_score_is_noticed),
