@@ -5,7 +5,7 @@
 # --dev adds the tools of scripts/lint.sh and scripts/fuzz.sh.
 set -eu
 
-build="gcc libc6-dev make cmake ninja-build pkg-config libdnnl-dev libutf8proc-dev libjansson-dev libyaml-dev
+build="gcc libc6-dev make cmake ninja-build pkg-config libutf8proc-dev libjansson-dev libyaml-dev
   libsqlite3-dev libzstd-dev zlib1g-dev libxxhash-dev ca-certificates python3 python3-venv"
 check="libcmocka-dev g++ binutils"
 dev="clang clang-format clang-tidy libclang-rt-14-dev shellcheck valgrind git"
@@ -36,7 +36,7 @@ other_system() {
     [ -n "$lacking" ] || return 0
     say "this is not a Debian or Ubuntu system, so nothing was installed. Missing here:$lacking"
     say "Install with your package manager: a C11 compiler (gcc 12 or newer), cmake 3.25, ninja, pkg-config, Python 3.9"
-    say "with venv, and the libraries with headers: oneDNN 2.6 or newer, utf8proc, jansson, libyaml, SQLite 3.40, zstd,"
+    say "with venv, and the libraries with headers: utf8proc, jansson, libyaml, SQLite 3.40, zstd,"
     say "zlib, xxhash; for ./check also cmocka 1.1.5. Debian calls them:"
     # shellcheck disable=SC2086
     say " " $wanted
