@@ -121,14 +121,24 @@ static uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+/* The fastest of five whole runs: on a busy machine a mean would put most kills behind the end. */
+static uint64_t time_of_a_run(void)
+{
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < 5; i++) {
+        const uint64_t begin = now();
+        assert_int_equal(finish(start_index(NULL)), 0);
+        least = HTI_MIN(least, now() - begin);
+        temp_dir_remove(collection_path);
+    }
+    return least;
+}
+
 static void test_killed_at_random_moments(void **unused)
 {
     (void)unused;
     uint64_t state = from_env("HT_SEED", 1), n_killed = 0, n_before = 0;
-    const uint64_t begin = now(), n_kills = from_env("HT_KILLS", 200);
-    assert_int_equal(finish(start_index(NULL)), 0);
-    const uint64_t duration = now() - begin;
-    temp_dir_remove(collection_path);
+    const uint64_t n_kills = from_env("HT_KILLS", 200), duration = time_of_a_run();
     for (uint64_t i = 0; i < n_kills; i++) {
         const pid_t child = start_index(NULL);
         sleep_ns((uint64_t)((double)duration * 1.05 * hti_random_unit(&state)));
