@@ -42,8 +42,9 @@ HT_API void ht_plaid_build_opts_init(ht_plaid_build_opts *opts);
 HT_API HT_CHECKED ht_status ht_plaid_builder_new(const char *path, const ht_plaid_build_opts *opts,
                                                  ht_plaid_builder **out, ht_error *err);
 /*
- * Adds the next document: vectors [n_vectors, dim], unit length (0 vectors allowed), pooled [dim] or NULL. NaN
- * or infinity fails with INVALID.
+ * Adds the next document: vectors [n_vectors, dim], unit length (0 vectors allowed), pooled [dim] or NULL (not
+ * looked at without has_pooled). NaN, infinity or what f16 cannot hold fails with INVALID and leaves the builder as
+ * it was; any other failure is for good.
  */
 HT_API HT_CHECKED ht_status ht_plaid_builder_add(ht_plaid_builder *builder, const float *vectors, size_t n_vectors,
                                                  const float *pooled, ht_error *err);
@@ -57,7 +58,10 @@ HT_API void ht_plaid_builder_abort(ht_plaid_builder *builder);
 typedef struct ht_plaid ht_plaid;
 typedef struct ht_plaid_session ht_plaid_session;
 
-/* Maps segment files of one dim and vector type; n_paths 0 is an empty index. CORRUPT, VERSION name file and byte. */
+/*
+ * Maps segment files of one kind (dim, vector type, pooled or not; else INVALID); n_paths 0 is an empty index. CORRUPT
+ * and VERSION name file and byte.
+ */
 HT_API HT_CHECKED ht_status ht_plaid_open(const char *const *paths, size_t n_paths, ht_plaid **out, ht_error *err);
 HT_API void ht_plaid_close(ht_plaid *plaid);
 HT_API void ht_plaid_get_info(const ht_plaid *plaid, ht_plaid_info *info);
@@ -82,7 +86,10 @@ HT_API HT_CHECKED ht_status ht_plaid_search(ht_plaid_session *session, const flo
 /* MaxSim of the given documents: scores [n_docs], -infinity for a document without vectors. */
 HT_API HT_CHECKED ht_status ht_plaid_score(ht_plaid_session *session, const float *query, size_t n_query,
                                            const uint32_t *docs, size_t n_docs, double *scores, ht_error *err);
-/* For each query vector the document vector it matched best (lowest number on ties) and their dot product. */
+/*
+ * For each query vector the document vector it matched best (lowest number on ties) and their dot product. INVALID for
+ * a document without vectors.
+ */
 typedef struct ht_plaid_match {
     uint32_t doc_vector;
     float score;

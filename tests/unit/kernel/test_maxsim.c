@@ -138,7 +138,7 @@ static bool same_matches(const scene *made, bool int8)
 
 static void sweep(bool int8)
 {
-    const unsigned long seed = from_env("HT_SEED", 1), iters = from_env("HT_ITERS", 60);
+    const unsigned long seed = from_env("HT_SEED", 1), iters = from_env("HT_ITERS", 24);
     uint64_t state = seed;
     for (unsigned long i = 0; i < iters; i++) {
         scene made;
@@ -328,7 +328,7 @@ static void test_halves_and_dots(void **unused)
 {
     (void)unused;
     uint64_t state = from_env("HT_SEED", 1) + 9;
-    for (size_t i = 0; i < 200; i++) {
+    for (size_t i = 0; i < 60; i++) {
         const size_t dim = 1 + below(&state, 400), n = 1 + below(&state, 9), width = hti_f32_row_floats(dim);
         float *rows = random_rows(&state, n, dim), *query = random_rows(&state, 1, width), got[9], want[9];
         const size_t half_bytes = n * hti_f16_row_bytes(dim);
