@@ -7,8 +7,8 @@
  * a term's numbers (when its group is read), a block's bytes, widths and last document (when decoded).
  * Section checksums are read only by ht_lexical_verify.
  * Thread rule: an open segment is immutable.
- * Easy to get wrong: df above the number of documents with tokens makes idf the logarithm of a negative
- * number; the dictionary refuses such a term.
+ * Easy to get wrong: df above the number of documents with tokens makes idf negative, and search relies
+ * on contributions above 0; the dictionary refuses such a term.
  */
 #include "lexical_int.h"
 
