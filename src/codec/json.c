@@ -10,20 +10,42 @@
 #include "os/os.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 static pthread_once_t json_once = PTHREAD_ONCE_INIT;
 
-/* jansson's allocator has no user data, and out of memory it may call a sound text malformed: this tells. */
-static _Thread_local bool json_starved;
+/*
+ * jansson's allocator has no user data, and out of memory it may call a sound text malformed, lose a byte of a string,
+ * or fail an assertion (an escape whose backslash found no room). So inside a parse it never sees a failure: what our
+ * allocator refuses comes from libc, the flag is raised, and the parse ends as NO_MEMORY. A head tells the two apart.
+ */
+static _Thread_local bool json_starved, json_parsing;
+
+typedef struct json_head {
+    _Alignas(16) bool borrowed; /* from libc */
+} json_head;
 
 static void *json_malloc(size_t size)
 {
-    void *made = hti_alloc(size);
+    const size_t whole = hti_add(size, sizeof(json_head));
+    json_head *made = hti_alloc(whole);
+    const bool borrow = !made && json_parsing;
     if (!made) json_starved = true;
-    return made;
+    if (borrow) made = malloc(whole);
+    if (!made) return NULL;
+    made->borrowed = borrow;
+    return made + 1;
 }
-static void json_free(void *ptr) { hti_free(ptr); }
+
+static void json_free(void *ptr)
+{
+    json_head *head = ptr ? (json_head *)ptr - 1 : NULL;
+    if (head && head->borrowed)
+        free(head);
+    else
+        hti_free(head);
+}
 static void use_our_allocator(void) { json_set_alloc_funcs(json_malloc, json_free); }
 
 ht_status hti_json_parse(ht_text text, const char *name, uint64_t line, json_t **out, ht_error *err)
@@ -31,8 +53,10 @@ ht_status hti_json_parse(ht_text text, const char *name, uint64_t line, json_t *
     (void)pthread_once(&json_once, use_our_allocator);
     json_error_t why;
     json_starved = false;
+    json_parsing = true;
     *out = json_loadb(text.len ? text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-    if (json_starved) { /* even a value is not to be trusted: a string may lack the byte that found no room */
+    json_parsing = false;
+    if (json_starved) {
         json_decref(*out);
         *out = NULL;
         return HTI_NO_MEMORY(err);

@@ -235,12 +235,14 @@ static opened open_general_road(void)
                               0, "lstrip", 0, "rstrip", 0, "normalized", 1, "special", 0);
     assert_int_equal(json_array_append_new(json_object_get(file, "added_tokens"), token), 0);
     char *text = json_dumps(file, JSON_COMPACT);
+    json_free_t release;
+    json_get_alloc_funcs(NULL, &release);
     json_decref(file);
     opened o;
     ht_error err = {0};
     must(hti_tokenizer_parse((ht_text){text, strlen(text)}, "changed", NULL, &o.tokenizer, &err), &err);
     must(hti_tokenizer_session_new(o.tokenizer, &o.session, &err), &err);
-    hti_free(text);
+    release(text);
     return o;
 }
 
