@@ -31,21 +31,27 @@ static int file_errno(sqlite3_file *file)
     return number;
 }
 
-/* The system's reason behind an I/O error, 0 if unknown. COMMIT leaves it with the files alone. */
+/*
+ * The system's reason behind an error, 0 if there is none. COMMIT leaves it with the files alone; and a page
+ * that the disk refused to read (EIO) reaches us as SQLITE_CORRUPT, although nothing says it is damaged.
+ */
 static int system_errno(const hti_db *db, int rc)
 {
     const int kind = rc & 0xFF, number = sqlite3_system_errno(db->handle);
-    if (kind != SQLITE_IOERR && kind != SQLITE_CANTOPEN) return 0;
-    if (number != 0 || kind == SQLITE_CANTOPEN) return number;
+    if (kind == SQLITE_CANTOPEN || (kind == SQLITE_IOERR && number != 0)) return number;
+    if (kind != SQLITE_IOERR && rc != SQLITE_CORRUPT) return 0;
     sqlite3_file *main_file = NULL, *log_file = NULL;
     (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_FILE_POINTER, &main_file);
     (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log_file);
-    const int in_log = file_errno(log_file);
-    return in_log ? in_log : file_errno(main_file);
+    const int in_log = file_errno(log_file), in_main = file_errno(main_file);
+    if (rc == SQLITE_CORRUPT) return in_log == EIO || in_main == EIO ? EIO : 0;
+    return in_log ? in_log : in_main;
 }
 
 static ht_status status_of(const hti_db *db, int rc)
 {
+    const int number = system_errno(db, rc);
+    if (rc == SQLITE_CORRUPT && number == EIO) return HT_IO;
     switch (rc & 0xFF) {
     case SQLITE_OK:
     case SQLITE_ROW:
@@ -62,8 +68,8 @@ static ht_status status_of(const hti_db *db, int rc)
     default: break;
     }
     if (rc == SQLITE_IOERR_NOMEM) return HT_NO_MEMORY;
-    if (rc == SQLITE_IOERR_CORRUPTFS || rc == SQLITE_IOERR_SHORT_READ) return HT_CORRUPT;
-    return hti_os_status(system_errno(db, rc)) == HT_NO_SPACE ? HT_NO_SPACE : HT_IO;
+    if (rc == SQLITE_IOERR_SHORT_READ) return HT_CORRUPT; /* IOERR_CORRUPTFS is what SQLite makes of EIO */
+    return hti_os_status(number) == HT_NO_SPACE ? HT_NO_SPACE : HT_IO;
 }
 
 static const char *mend_of(ht_status status)
@@ -129,10 +135,10 @@ static bool log_is_empty(const hti_db *db)
     uint64_t size = 0;
     hti_buffer_init(&name);
     hti_buffer_printf(&name, "%s-wal", db->path);
-    bool empty = hti_buffer_status(&name, NULL) == HT_OK;
-    if (empty && hti_path_exists(name.data)) empty = hti_file_size(name.data, &size, NULL) == HT_OK && size == 0;
+    ht_status status = hti_buffer_status(&name, NULL);
+    if (status == HT_OK) status = hti_file_size(name.data, &size, NULL);
     hti_buffer_deinit(&name);
-    return empty;
+    return status == HT_NOT_FOUND || (status == HT_OK && size == 0); /* in doubt it is not */
 }
 
 /* "file:PATH?immutable=1" with everything but plain characters escaped. */
@@ -183,7 +189,8 @@ static ht_status open_writer(hti_db *db, ht_error *err)
 ht_status hti_db_open(const char *path, hti_db_mode mode, const hti_db_schema *schema, hti_db **out, ht_error *err)
 {
     *out = NULL;
-    if (mode != HTI_DB_CREATE && !hti_path_exists(path)) return HT_FAIL(err, NOT_FOUND, "%s: no such database", path);
+    uint64_t size;
+    if (mode != HTI_DB_CREATE) HT_TRY(hti_file_size(path, &size, err));
     hti_db *db = HTI_NEW(hti_db);
     if (!db) return HTI_NO_MEMORY(err);
     const size_t len = strlen(path) + 1;

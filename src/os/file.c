@@ -363,8 +363,10 @@ void hti_discard(const char *path) { (void)unlink(path); }
 static ht_status make_dir(const char *path, ht_error *err)
 {
     if (mkdir(path, 0777) != 0) {
+        struct stat info;
         const int reason = errno;
-        if (reason == EEXIST && hti_path_is_dir(path)) return HT_OK;
+        if (reason == EEXIST && stat(path, &info) != 0) return hti_os_fail(err, path, "stat");
+        if (reason == EEXIST && S_ISDIR(info.st_mode)) return HT_OK;
         errno = reason;
         return hti_os_fail(err, path, "create directory");
     }

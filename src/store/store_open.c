@@ -21,16 +21,15 @@ static ht_status no_collection(const char *dir, const char *why, ht_error *err)
 static ht_status settle_directory(hti_store *store, ht_error *err)
 {
     const char *dir = store->dir;
-    if (store->mode == HTI_STORE_CREATE) {
-        HT_TRY(hti_make_dirs(dir, err));
-        if (!hti_path_exists(store->db_path)) HT_TRY(hti_store_refuse_foreign(dir, err));
-    } else if (!hti_path_exists(dir)) {
-        return no_collection(dir, "no such directory", err);
-    } else if (!hti_path_is_dir(dir)) {
-        return no_collection(dir, "not a directory", err);
-    } else if (!hti_path_exists(store->db_path)) {
-        return no_collection(dir, "it has no " HTI_STORE_DB, err);
-    }
+    uint64_t size;
+    if (store->mode == HTI_STORE_CREATE) HT_TRY(hti_make_dirs(dir, err));
+    const ht_status there = hti_file_size(store->db_path, &size, err);
+    if (there == HT_NOT_FOUND && store->mode != HTI_STORE_CREATE)
+        return no_collection(dir, hti_path_is_dir(dir) ? "it has no " HTI_STORE_DB : "no such directory", err);
+    if (there == HT_NOT_FOUND)
+        HT_TRY(hti_store_refuse_foreign(dir, err));
+    else
+        HT_TRY(there);
     if (store->mode == HTI_STORE_READ) return HT_OK;
     char *lock = hti_store_path(dir, HTI_STORE_LOCK);
     if (!lock) return HTI_NO_MEMORY(err);

@@ -14,7 +14,7 @@
  *   HT_FAULT_COUNT  a file that always holds the number of calls counted so far, 20 digits and a
  *                   newline; it survives kill -9. A sweep over n stops when the number is below n.
  *
- * Counted: open (with O_CREAT: create), read, write, fsync, rename, mmap (of files), truncate,
+ * Counted: open (of a new file: create), read, write, fsync, rename, mmap (of files), truncate,
  * fallocate, unlink, mkdir, stat, list. All variants (openat, pread64, writev, fdatasync ...) count
  * under that one name. Directories of file descriptors come from /proc/self/fd, so descriptors made
  * before, dup'ed or inherited are seen too.
@@ -171,7 +171,8 @@ static bool fd_under_dir(int fd)
     const long n = syscall(SYS_readlinkat, AT_FDCWD, name, path, sizeof path - 1);
     if (n <= 0) return false;
     path[n] = '\0';
-    return path[0] == '/' && strncmp(path, "/dev/", 5) != 0 && under_dir(path); /* no pipes, no terminals */
+    const bool is_file = path[0] == '/' && (strncmp(path, "/dev/", 5) != 0 || strncmp(path, "/dev/shm/", 9) == 0);
+    return is_file && under_dir(path); /* no pipes, no terminals */
 }
 
 /* Counts one call and says whether it must fail; errno is set then, and kept otherwise. */
@@ -225,7 +226,11 @@ static void *next(const char *name)
     __typeof__(&name) real;                                    \
     memcpy(&real, &cached, sizeof real)
 
-static enum call open_kind(int flags) { return flags & (O_CREAT | O_TRUNC) ? CREATE : OPEN; }
+/* Only a new file takes space: opening one that is there never meets ENOSPC, O_CREAT or not. */
+static enum call open_kind(int at, const char *path, int flags)
+{
+    return (flags & O_CREAT) && path && syscall(SYS_faccessat, at, path, F_OK) != 0 ? CREATE : OPEN;
+}
 
 #define OPEN_BODY(name)                                        \
     REAL(name);                                                \
@@ -239,32 +244,32 @@ static enum call open_kind(int flags) { return flags & (O_CREAT | O_TRUNC) ? CRE
 SHIM int open(const char *path, int flags, ...)
 {
     OPEN_BODY(open)
-    return path_fails(open_kind(flags), path) ? -1 : real(path, flags, mode);
+    return path_fails(open_kind(AT_FDCWD, path, flags), path) ? -1 : real(path, flags, mode);
 }
 SHIM int open64(const char *path, int flags, ...)
 {
     OPEN_BODY(open64)
-    return path_fails(open_kind(flags), path) ? -1 : real(path, flags, mode);
+    return path_fails(open_kind(AT_FDCWD, path, flags), path) ? -1 : real(path, flags, mode);
 }
 SHIM int openat(int at, const char *path, int flags, ...)
 {
     OPEN_BODY(openat)
-    return at_fails(open_kind(flags), at, path) ? -1 : real(at, path, flags, mode);
+    return at_fails(open_kind(at, path, flags), at, path) ? -1 : real(at, path, flags, mode);
 }
 SHIM int openat64(int at, const char *path, int flags, ...)
 {
     OPEN_BODY(openat64)
-    return at_fails(open_kind(flags), at, path) ? -1 : real(at, path, flags, mode);
+    return at_fails(open_kind(at, path, flags), at, path) ? -1 : real(at, path, flags, mode);
 }
 SHIM FILE *fopen(const char *path, const char *mode)
 {
     REAL(fopen);
-    return path_fails(mode[0] == 'r' ? OPEN : CREATE, path) ? NULL : real(path, mode);
+    return path_fails(open_kind(AT_FDCWD, path, mode[0] == 'r' ? 0 : O_CREAT), path) ? NULL : real(path, mode);
 }
 SHIM FILE *fopen64(const char *path, const char *mode)
 {
     REAL(fopen64);
-    return path_fails(mode[0] == 'r' ? OPEN : CREATE, path) ? NULL : real(path, mode);
+    return path_fails(open_kind(AT_FDCWD, path, mode[0] == 'r' ? 0 : O_CREAT), path) ? NULL : real(path, mode);
 }
 
 SHIM ssize_t read(int fd, void *into, size_t len)
