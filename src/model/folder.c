@@ -37,9 +37,7 @@ ht_status hti_folder_load(const char *dir, const char *part, const char *file, h
         hti_free(path);
         return HT_OK;
     }
-    ht_status status = hti_json_load(path, CONFIG_MAX, &out->value, err);
-    if (status == HT_OK && !json_is_object(out->value) && !json_is_array(out->value))
-        status = HT_FAIL(err, PARSE, "%s: neither an object nor an array", path);
+    const ht_status status = hti_json_load(path, CONFIG_MAX, &out->value, err);
     out->name = path;
     if (status != HT_OK) hti_folder_release(out);
     return status;

@@ -23,7 +23,7 @@ typedef struct hti_folder {
     bool has_artifact;                     /* artifact.metadata */
 } hti_folder;
 
-/* Reads and parses dir/part/file; {NULL, NULL} if it does not exist. The root of the JSON must be an object or array. */
+/* Reads and parses dir/part/file; {NULL, NULL} if it does not exist. */
 HT_CHECKED ht_status hti_folder_load(const char *dir, const char *part, const char *file, hti_folder_file *out, ht_error *err);
 void hti_folder_release(hti_folder_file *file);
 /* "dir/part/file" in a new block; part may be "". NULL when memory is out. */
