@@ -8,8 +8,8 @@
  * Data: 1,400 documents of 60 to 292 random unit vectors (Cranfield: 1,400 of 176 on average), 384 dimensions,
  * rows as in a segment file; 23 query vectors. "scan" passes over all (95 MB of int8), "rerank" over 20 documents
  * again and again, so it shows the kernel without the memory behind it.
- * Output: JSON lines {bench, name, value, unit, median, spread, peer, ratio}; value is the best pass, spread the slowest
- * over the best of the middle half.
+ * Output: JSON lines {bench, name, value, unit, median, spread, peer, ratio}; value is the best pass, spread the best
+ * over the slowest of the middle half.
  */
 #include "kernel/kernel.h"
 
@@ -126,14 +126,14 @@ static void measure(const hti_maxsim_kernels *table, const corpus *data, const c
     (void)fflush(stdout);
 }
 
-/* The peer's figure: the first number its command prints; 0 if there is none. */
+/* The peer's figure: the number its command prints; 0 if there is none. */
 static double run_peer(const char *command)
 {
     FILE *out = popen(command, "r");
-    double value = 0.0;
-    if (!out || fscanf(out, "%lf", &value) != 1) fprintf(stderr, "bench_maxsim: no figure from: %s\n", command);
+    char line[64] = "";
+    if (!out || !fgets(line, sizeof line, out)) fprintf(stderr, "bench_maxsim: no figure from: %s\n", command);
     if (out) (void)pclose(out);
-    return value;
+    return strtod(line, NULL);
 }
 
 int main(int argc, char **argv)

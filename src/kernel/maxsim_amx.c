@@ -2,9 +2,9 @@
  * maxsim_amx.c - maxsim table for AMX int8 tiles; what is not int8 comes from the AVX-512 templates.
  *
  * Packed int8 query: blocks of 16 query vectors, in groups of 2 (the last may be 1), each
- * [row_bytes / 64][blocks][16 quads of components][16 query vectors][4 signed bytes]: 1 KiB tiles. A tile of 16 document rows
- * is read from the file as it lies there; tdpbusd multiplies 16 rows x 16 query vectors x 64 components, 2 x 2
- * tiles of sums share their loads. The sums start from the offsets, a tile whose 16 rows are one (stride 0).
+ * [row_bytes / 64][blocks][16 quads of components][16 query vectors][4 signed bytes]: 1 KiB tiles. A tile of 16
+ * document rows is read from the file as it lies there; tdpbusd multiplies 16 rows x 16 query vectors x 64 components,
+ * 2 x 2 tiles of sums share their loads. The sums start from the offsets, a tile whose 16 rows are one (stride 0).
  * Workload: as maxsim_avx512.c; from memory the rows arrive slower than the tiles eat them (12 to 20 GB/s
  * on one core against 40), so what counts is prefetching.
  * Spans end anywhere: the last window of rows begins earlier and repeats rows, which changes no maximum. A

@@ -147,9 +147,11 @@ static size_t run_f16_group(const hti_packed_query *query, size_t token, lanes_j
     const size_t left = query->n_query - token, n_blocks = HTI_MIN((left + 15) / 16, (size_t)LANES_BLOCKS);
     job->query = (const float *)query->data + token * query->dim;
     job->dim = query->dim;
-    if (n_blocks == LANES_BLOCKS)
+#if LANES_BLOCKS > 1
+    if (n_blocks > 1)
         f16_group(job, LANES_BLOCKS);
     else
+#endif
         f16_group(job, 1);
     return HTI_MIN(left, n_blocks * 16);
 }

@@ -14,9 +14,10 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 256 * 1024, PATH_SUFFIX = 16 };
+enum { BLOCK_BYTES = 256 * 1024 };
 
 typedef enum spool_kind { SPOOL_SCALES, SPOOL_POOLED, N_SPOOLS } spool_kind;
 static const char *const spool_suffix[N_SPOOLS] = {".scales", ".pooled"};
@@ -47,11 +48,9 @@ void ht_plaid_build_opts_init(ht_plaid_build_opts *opts)
 
 static char *suffixed_path(const char *path, const char *suffix)
 {
-    const size_t len = strlen(path), more = strlen(suffix) + 1;
-    char *made = hti_alloc(hti_add(len, more));
-    if (!made) return NULL;
-    memcpy(made, path, len);
-    memcpy(made + len, suffix, more);
+    const size_t size = hti_add(strlen(path), strlen(suffix) + 1);
+    char *made = hti_alloc(size);
+    if (made) (void)snprintf(made, size, "%s%s", path, suffix);
     return made;
 }
 

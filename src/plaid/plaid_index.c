@@ -70,6 +70,9 @@ static ht_status join_segment(ht_plaid *plaid, hti_plaid_segment *segment, ht_er
             hti_vector_store_of(first->vector_type)->name, first->dim, first->has_pooled ? " with pooled ones" : "");
     if (segment->n_docs >= UINT32_MAX - plaid->n_docs)
         return HT_FAIL(err, LIMIT, "%s: an index holds fewer than %u documents", segment->path, UINT32_MAX);
+    plaid->dim = head->dim;
+    plaid->has_pooled = head->has_pooled;
+    plaid->store = hti_vector_store_of(head->vector_type);
     segment->first_doc = plaid->n_docs;
     plaid->n_docs += segment->n_docs;
     return HT_OK;
@@ -79,11 +82,15 @@ ht_status ht_plaid_open(const char *const *paths, size_t n_paths, ht_plaid **out
 {
     *out = NULL;
     ht_plaid *plaid = HTI_NEW(ht_plaid);
-    if (!plaid) return HTI_NO_MEMORY(err);
+    hti_plaid_segment *segments = hti_alloc_zero(hti_mul(n_paths, sizeof *segments));
+    if (!plaid || !segments) {
+        hti_free(plaid);
+        hti_free(segments);
+        return HTI_NO_MEMORY(err);
+    }
     ht_status status = HT_OK;
+    plaid->segments = segments;
     plaid->store = hti_vector_store_of(HT_VECTOR_INT8);
-    plaid->segments = hti_alloc_zero(hti_mul(n_paths, sizeof *plaid->segments));
-    if (!plaid->segments) status = HTI_NO_MEMORY(err);
     for (size_t i = 0; i < n_paths && status == HT_OK; i++) {
         plaid->n_segments++; /* close frees what a failed open left */
         status = open_segment(paths[i], &plaid->segments[i], err);
@@ -92,11 +99,6 @@ ht_status ht_plaid_open(const char *const *paths, size_t n_paths, ht_plaid **out
     if (status != HT_OK) {
         ht_plaid_close(plaid);
         return status;
-    }
-    if (n_paths > 0) {
-        plaid->dim = plaid->segments[0].head.dim;
-        plaid->has_pooled = plaid->segments[0].head.has_pooled;
-        plaid->store = hti_vector_store_of(plaid->segments[0].head.vector_type);
     }
     *out = plaid;
     return HT_OK;

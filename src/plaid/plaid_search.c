@@ -269,7 +269,7 @@ static ht_status score_chunk(void *ud, size_t chunk, size_t thread, ht_error *er
     (void)err;
     const list_task *task = ud;
     const size_t end = HTI_MIN((chunk + 1) * CHUNK_DOCS, task->n_docs);
-    batch now = {.segment = NULL};
+    batch now = {.segment = hti_plaid_segment_of(task->session->plaid, task->docs[chunk * CHUNK_DOCS])};
     for (size_t i = chunk * CHUNK_DOCS; i < end; i++) {
         const hti_plaid_segment *segment = hti_plaid_segment_of(task->session->plaid, task->docs[i]);
         if (segment != now.segment) place_batch(task, &now);
@@ -304,7 +304,8 @@ ht_status ht_plaid_score(ht_plaid_session *session, const float *query, size_t n
     HT_TRY(check_list(session->plaid, docs, n_docs, err));
     if (n_docs == 0) return HT_OK;
     HT_TRY(prepare_query(session, query, n_query, err));
-    list_task task = {session, docs, n_docs, scores};
+    list_task task = {.session = session, .docs = docs, .n_docs = n_docs};
+    task.scores = scores;
     return hti_pool_run(session->pool, n_chunks_of(n_docs, CHUNK_DOCS), score_chunk, &task, err);
 }
 
@@ -314,7 +315,8 @@ ht_status ht_plaid_score_pooled(ht_plaid_session *session, const float *query, c
     HT_TRY(check_list(session->plaid, docs, n_docs, err));
     if (n_docs == 0) return HT_OK;
     HT_TRY(prepare_pooled(session, query, err));
-    list_task task = {session, docs, n_docs, scores};
+    list_task task = {.session = session, .docs = docs, .n_docs = n_docs};
+    task.scores = scores;
     return hti_pool_run(session->pool, n_chunks_of(n_docs, CHUNK_POOLED), score_pooled_chunk, &task, err);
 }
 

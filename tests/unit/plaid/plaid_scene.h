@@ -167,7 +167,8 @@ static inline float scene_largest(const float *values, size_t n)
 
 /*
  * How far a stored dot product of unit vectors may lie from the true one. int8: components are off by half a scale,
- * so a vector by at most e = sqrt(dim) * max / 254, and the product by e_q + e_d + e_q * e_d. f16: 2^-11 relative a component.
+ * so a vector by at most e = sqrt(dim) * max / 254, and the product by e_q + e_d + e_q * e_d. f16: 2^-11 relative a
+ * component.
  */
 static inline double scene_dot_bound(const plaid_scene *scene, ht_vector_type type)
 {

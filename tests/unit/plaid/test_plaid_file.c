@@ -39,7 +39,8 @@ static void end_section(bytes *out, uint32_t kind, size_t start)
 }
 
 /*
- * Three documents of dim 3: vectors (1, 0, -.5), (0, 0, 0); none; (0, 2/127, 1). pooled (1, 2, 3), (4, 5, 6), (7, 8, 9).
+ * Three documents of dim 3: vectors (1, 0, -.5), (0, 0, 0); none; (0, 2/127, 1). Pooled (1, 2, 3), (4, 5, 6),
+ * (7, 8, 9).
  */
 static void write_by_specification(bytes *out)
 {
@@ -134,15 +135,18 @@ static void build_spec_file(ht_plaid_info *info)
     SCENE_OK(ht_plaid_builder_finish(builder, info, &scene_err));
 }
 
+static ht_status count_name(void *ud, const char *name, ht_error *err)
+{
+    (void)name;
+    (void)err;
+    ++*(size_t *)ud;
+    return HT_OK;
+}
+
 static size_t n_files(void)
 {
     size_t n = 0;
-    char command[2 * TEMP_DIR_CAP + 32];
-    (void)snprintf(command, sizeof command, "ls %s | wc -l", dir);
-    FILE *out = popen(command, "r");
-    assert_non_null(out);
-    assert_int_equal(fscanf(out, "%zu", &n), 1);
-    (void)pclose(out);
+    SCENE_OK(hti_list_dir(dir, count_name, &n, &scene_err));
     return n;
 }
 
