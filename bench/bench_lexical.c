@@ -44,7 +44,8 @@ static void print_line(const bench *b, const char *name, double value, const cha
         peer = json_string_value(json_object_get(line, "peer"));
         peer_value = json_number_value(json_object_get(line, "value"));
     }
-    printf("{\"bench\": \"lexical\", \"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"peer\": \"%s\", ", name, value, unit, peer ? peer : "");
+    printf("{\"bench\": \"lexical\", \"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"peer\": \"%s\", ", name,
+           value, unit, peer ? peer : "");
     if (peer_value > 0.0)
         printf("\"ratio\": %.3f}\n", value / peer_value);
     else
@@ -151,7 +152,8 @@ static ht_status time_queries(bench *b, ht_lexical_session *session, const ht_bm
         for (size_t i = 0; status == HT_OK && i < n; i++) {
             size_t n_hits;
             const uint64_t start = hti_clock_ns();
-            status = ht_lexical_search(session, (ht_text){b->queries[i], strlen(b->queries[i])}, bm25, NULL, k, hits, &n_hits, &b->err);
+            status = ht_lexical_search(session, (ht_text){b->queries[i], strlen(b->queries[i])}, bm25, NULL, k, hits,
+                                       &n_hits, &b->err);
             const double ns = (double)(hti_clock_ns() - start);
             if (pass == 0) continue;
             passes[pass - 1] += ns;
@@ -189,7 +191,8 @@ static ht_status run_search(bench *b)
     print_line(b, "open", (double)(hti_clock_ns() - start) / 1e3, "us");
     double *best = HTI_NEW_ARRAY(double, b->n_queries);
     if (status == HT_OK && !best) status = HTI_NO_MEMORY(&b->err);
-    for (size_t i = 0; status == HT_OK && i < HTI_LEN(depths); i++) status = time_queries(b, session, &bm25, depths[i], best);
+    for (size_t i = 0; status == HT_OK && i < HTI_LEN(depths); i++)
+        status = time_queries(b, session, &bm25, depths[i], best);
     print_line(b, "process peak memory", (double)hti_peak_memory(), "bytes");
     hti_free(best);
     ht_lexical_session_free(session);
@@ -207,18 +210,27 @@ static ht_status add_peer(bench *b, const json_t *object, const char *path, void
 
 int main(int argc, char **argv)
 {
-    bench b = {.index = "/tmp/bench_lexical.index", .analyzer = "english", .preset = "anserini", .max_queries = SIZE_MAX};
+    bench b = {
+        .index = "/tmp/bench_lexical.index", .analyzer = "english", .preset = "anserini", .max_queries = SIZE_MAX};
     for (int i = 1; i < argc; i++) {
         const bool has_value = i + 1 < argc;
-        if (has_value && strcmp(argv[i], "--index") == 0) b.index = argv[++i];
-        else if (has_value && strcmp(argv[i], "--analyzer") == 0) b.analyzer = argv[++i];
-        else if (has_value && strcmp(argv[i], "--preset") == 0) b.preset = argv[++i];
-        else if (has_value && strcmp(argv[i], "--peer") == 0) b.peer = argv[++i];
-        else if (has_value && strcmp(argv[i], "--max-queries") == 0) b.max_queries = (size_t)strtoull(argv[++i], NULL, 10);
-        else b.folder = argv[i];
+        if (has_value && strcmp(argv[i], "--index") == 0)
+            b.index = argv[++i];
+        else if (has_value && strcmp(argv[i], "--analyzer") == 0)
+            b.analyzer = argv[++i];
+        else if (has_value && strcmp(argv[i], "--preset") == 0)
+            b.preset = argv[++i];
+        else if (has_value && strcmp(argv[i], "--peer") == 0)
+            b.peer = argv[++i];
+        else if (has_value && strcmp(argv[i], "--max-queries") == 0)
+            b.max_queries = (size_t)strtoull(argv[++i], NULL, 10);
+        else
+            b.folder = argv[i];
     }
     if (!b.folder) {
-        fprintf(stderr, "usage: bench_lexical FOLDER [--index FILE] [--analyzer NAME] [--preset NAME] [--max-queries N] [--peer FILE]\n");
+        fprintf(stderr,
+                "usage: bench_lexical FOLDER [--index FILE] [--analyzer NAME] [--preset NAME] [--max-queries N]\n"
+                "                     [--peer FILE]\n");
         return 2;
     }
     ht_status status = b.peer ? each_line(&b, b.peer, add_peer, NULL) : HT_OK;

@@ -54,7 +54,10 @@ typedef struct ht_lexical_builder ht_lexical_builder;
 /* Starts a segment at `path` (whole only after finish); analyzer by name, NULL for "english". */
 HT_API HT_CHECKED ht_status ht_lexical_builder_new(const char *path, const char *analyzer, ht_lexical_builder **out,
                                                    ht_error *err);
-/* Adds the next document: its parts joined by a newline, empty parts left out. Valid UTF-8. */
+/*
+ * Adds the next document: its parts joined by a newline, empty parts left out. INVALID for what is not
+ * UTF-8 and LIMIT for more than 2 GB leave the builder as it was; NO_MEMORY spoils it.
+ */
 HT_API HT_CHECKED ht_status ht_lexical_builder_add(ht_lexical_builder *builder, const ht_text *parts, size_t n_parts,
                                                    ht_error *err);
 /* Completes and fsyncs the file and frees the builder, also on failure (then the file is removed). */
@@ -67,7 +70,10 @@ HT_API void ht_lexical_builder_abort(ht_lexical_builder *builder);
 typedef struct ht_lexical ht_lexical;
 typedef struct ht_lexical_session ht_lexical_session;
 
-/* Maps segment files made with one analyzer; ordinals run through all in order, statistics are summed. */
+/*
+ * Maps segment files made with one analyzer; ordinals run through all in order, statistics are summed
+ * (n_terms, too: a term in two segments counts twice). No segment at all is an index that finds nothing.
+ */
 HT_API HT_CHECKED ht_status ht_lexical_open(const char *const *paths, size_t n_paths, ht_lexical **out, ht_error *err);
 HT_API void ht_lexical_close(ht_lexical *lexical);
 HT_API void ht_lexical_get_info(const ht_lexical *lexical, ht_lexical_info *info);
@@ -75,6 +81,7 @@ HT_API HT_CHECKED ht_status ht_lexical_verify(const ht_lexical *lexical, const h
 HT_API HT_CHECKED ht_status ht_lexical_session_new(const ht_lexical *lexical, ht_lexical_session **out, ht_error *err);
 HT_API void ht_lexical_session_free(ht_lexical_session *session);
 
+/* 0 <= k1 <= 1e6, 0 <= b <= 1, else INVALID; where a call takes a pointer, NULL is the preset "default". */
 typedef struct ht_bm25 {
     double k1, b;
 } ht_bm25;

@@ -18,7 +18,7 @@ typedef struct hti_best {
     hti_hit_key *keys;  /* [cap + HTI_BEST_SLACK] */
     hti_hit_key *spare; /* [2, cap + HTI_BEST_SLACK] */
     size_t n, k, cap;
-    double bar;        /* a hit below this score cannot be among the k best; 0 until k hits were compared */
+    double bar; /* a hit below this score cannot be among the k best; 0 until k hits were compared */
 } hti_best;
 
 /* Keys to collect before a cut. */

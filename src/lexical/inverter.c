@@ -51,7 +51,8 @@ static ht_status new_slice(hti_inverter *inverter, size_t level, hti_pool_at *pl
     if (inverter->n_pages == 0 || PAGE_BYTES - inverter->page_used < size) {
         if (inverter->n_pages >= HTI_POOL_NONE / PAGE_UNITS)
             return HT_FAIL(err, LIMIT, "a segment's postings exceed 32 GB in memory; build several segments");
-        HT_TRY(hti_reserve(&inverter->pages, &inverter->cap_pages, inverter->n_pages + 1, sizeof *inverter->pages, err));
+        HT_TRY(
+            hti_reserve(&inverter->pages, &inverter->cap_pages, inverter->n_pages + 1, sizeof *inverter->pages, err));
         unsigned char *page = hti_alloc(PAGE_BYTES);
         if (!page) return HTI_NO_MEMORY(err);
         inverter->pages[inverter->n_pages++] = page;
@@ -85,7 +86,8 @@ static ht_status store_newest(hti_inverter *inverter, hti_inverted_list *list, h
     unsigned char code[HTI_TAIL_MAX_BYTES];
     const size_t len = hti_tail_put(list->gap, list->tf, code);
     for (size_t i = 0; i < len; i++) {
-        if (list->first == HTI_POOL_NONE || list->used == slice_bytes[list->level] - LINK) HT_TRY(grow_list(inverter, list, err));
+        if (list->first == HTI_POOL_NONE || list->used == slice_bytes[list->level] - LINK)
+            HT_TRY(grow_list(inverter, list, err));
         slice_of(inverter, list->slice)[list->used++] = code[i];
     }
     return HT_OK;
@@ -100,7 +102,8 @@ ht_status hti_inverter_token(hti_inverter *inverter, ht_text term, ht_error *err
     hti_inverted_list *list = &inverter->lists[number];
     const uint32_t doc = inverter->n_docs;
     if (is_new) {
-        *list = (hti_inverted_list){.df = 1, .last_doc = doc, .gap = doc + 1, .tf = 1, .first = HTI_POOL_NONE, .slice = HTI_POOL_NONE};
+        *list = (hti_inverted_list){
+            .df = 1, .last_doc = doc, .gap = doc + 1, .tf = 1, .first = HTI_POOL_NONE, .slice = HTI_POOL_NONE};
     } else if (list->last_doc == doc) {
         list->tf++;
         return HT_OK;
@@ -117,7 +120,8 @@ ht_status hti_inverter_token(hti_inverter *inverter, ht_text term, ht_error *err
 
 ht_status hti_inverter_end_doc(hti_inverter *inverter, uint32_t len, ht_error *err)
 {
-    HT_TRY(hti_reserve(&inverter->doc_lengths, &inverter->cap_docs, (size_t)inverter->n_docs + 1, sizeof *inverter->doc_lengths, err));
+    HT_TRY(hti_reserve(&inverter->doc_lengths, &inverter->cap_docs, (size_t)inverter->n_docs + 1,
+                       sizeof *inverter->doc_lengths, err));
     unsigned char key[sizeof len];
     hti_put_u32(key, len);
     uint32_t entry;
@@ -134,8 +138,9 @@ ht_status hti_inverter_end_doc(hti_inverter *inverter, uint32_t len, ht_error *e
 void hti_list_reader_init(hti_list_reader *reader, const hti_inverter *inverter, uint32_t term)
 {
     const hti_inverted_list *list = &inverter->lists[term];
-    *reader = (hti_list_reader){
-        .inverter = inverter, .list = list, .slice = list->first == HTI_POOL_NONE ? NULL : slice_of(inverter, list->first)};
+    *reader = (hti_list_reader){.inverter = inverter,
+                                .list = list,
+                                .slice = list->first == HTI_POOL_NONE ? NULL : slice_of(inverter, list->first)};
 }
 
 static unsigned char next_byte(hti_list_reader *reader)

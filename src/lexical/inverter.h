@@ -23,8 +23,8 @@ typedef struct hti_inverter {
     hti_inverted_list *lists; /* [terms.n] */
     unsigned char **pages;    /* [n_pages] */
     size_t cap_lists, n_pages, cap_pages, page_used;
-    hti_map lengths;          /* distinct document lengths, 4-byte keys, in order of appearance */
-    uint32_t *doc_lengths;    /* [n_docs] entry of `lengths` */
+    hti_map lengths;       /* distinct document lengths, 4-byte keys, in order of appearance */
+    uint32_t *doc_lengths; /* [n_docs] entry of `lengths` */
     size_t cap_docs;
     uint64_t n_tokens, n_postings;
     uint32_t n_docs, n_docs_with_tokens;

@@ -50,7 +50,8 @@ static void free_builder(ht_lexical_builder *builder)
 static ht_status prepare(ht_lexical_builder *builder, const char *path, ht_error *err)
 {
     if (strlen(builder->analyzer_name) >= HTI_ANALYZER_NAME_BYTES)
-        return HT_FAIL(err, INVALID, "analyzer name '%s' is longer than %d bytes", builder->analyzer_name, HTI_ANALYZER_NAME_BYTES - 1);
+        return HT_FAIL(err, INVALID, "analyzer name '%s' is longer than %d bytes", builder->analyzer_name,
+                       HTI_ANALYZER_NAME_BYTES - 1);
     const size_t path_size = strlen(path) + 1;
     builder->path = hti_alloc(path_size);
     if (!builder->path) return HTI_NO_MEMORY(err);
@@ -84,7 +85,8 @@ ht_status ht_lexical_builder_new(const char *path, const char *analyzer, ht_lexi
 }
 
 /* The parts as one text: borrowed if only one has content, else joined in the builder's buffer. */
-static ht_status join_parts(ht_lexical_builder *builder, const ht_text *parts, size_t n_parts, ht_text *out, ht_error *err)
+static ht_status join_parts(ht_lexical_builder *builder, const ht_text *parts, size_t n_parts, ht_text *out,
+                            ht_error *err)
 {
     size_t n_full = 0, only = 0, len = 0;
     for (size_t i = 0; i < n_parts; i++) {
@@ -93,7 +95,8 @@ static ht_status join_parts(ht_lexical_builder *builder, const ht_text *parts, s
         only = i;
         len = hti_add(hti_add(len, parts[i].len), 1);
     }
-    if (len > HTI_DOC_LIMIT) return HT_FAIL(err, LIMIT, "a document of %zu bytes; at most 2 GB are indexed as one", len);
+    if (len > HTI_DOC_LIMIT)
+        return HT_FAIL(err, LIMIT, "a document of %zu bytes; at most 2 GB are indexed as one", len);
     if (n_full <= 1) {
         *out = n_full ? parts[only] : (ht_text){"", 0};
         return HT_OK;
@@ -124,7 +127,8 @@ ht_status ht_lexical_builder_add(ht_lexical_builder *builder, const ht_text *par
     for (size_t i = 0; i < n_parts; i++) {
         const size_t valid = hti_utf8_valid(parts[i]);
         if (valid < parts[i].len)
-            return HT_FAIL(err, INVALID, "document %u, part %zu: not UTF-8 at byte %zu", builder->inverter.n_docs, i + 1, valid);
+            return HT_FAIL(err, INVALID, "document %u, part %zu: not UTF-8 at byte %zu", builder->inverter.n_docs,
+                           i + 1, valid);
     }
     ht_text text;
     HT_TRY(join_parts(builder, parts, n_parts, &text, err));
@@ -140,7 +144,8 @@ ht_status ht_lexical_builder_finish(ht_lexical_builder *builder, ht_lexical_info
     if (builder->failure.status != HT_OK) {
         status = hti_fail(err, builder->failure.status, "%s: not written: %s", builder->path, builder->failure.message);
     } else {
-        status = hti_lexical_write(builder->file, &builder->inverter, builder->analyzer_name, builder->fingerprint, &made, err);
+        status = hti_lexical_write(builder->file, &builder->inverter, builder->analyzer_name, builder->fingerprint,
+                                   &made, err);
     }
     if (status == HT_OK) {
         status = hti_file_close(builder->file, true, err);

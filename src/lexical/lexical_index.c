@@ -10,7 +10,10 @@
 
 #include <inttypes.h>
 
-/* Touches what analyzers differ in: case, possessives, stems, stop words, numbers, marks, scripts. */
+/*
+ * Touches what analyzers differ in: case, possessives, stems, stop words, numbers, marks, scripts. Part of
+ * the format: with another text every index made before would be refused.
+ */
 static const char probe_text[] =
     "The Hound's quick-brown FOXES weren't running over 3.14 of U.S.A. foo_bar's lakes, C++ and caf\xC3\xA9"
     "s; generously dying news, technology possibly rational relational children\xE2\x80\x99s skies \xC3\x9C"
@@ -46,7 +49,8 @@ static ht_status find_analyzer(ht_lexical *lexical, ht_error *err)
         return hti_fail_context(err, HT_NOT_FOUND, "%s", first->path);
     HT_TRY(hti_analyzer_fingerprint(lexical->analyzer, &fingerprint, err));
     if (fingerprint != first->fingerprint)
-        return HT_FAIL(err, VERSION, "%s: made by another version of the analyzer '%s'; index again", first->path, first->analyzer);
+        return HT_FAIL(err, VERSION, "%s: made by another version of the analyzer '%s'; index again", first->path,
+                       first->analyzer);
     return HT_OK;
 }
 
@@ -58,8 +62,9 @@ static ht_status add_segment(ht_lexical *lexical, const char *path, ht_error *er
     lexical->n_segments++;
     const hti_lexical_segment *first = &lexical->segments[0];
     if (strcmp(first->analyzer, segment->analyzer) != 0 || first->fingerprint != segment->fingerprint)
-        return HT_FAIL(err, INVALID, "%s was made with the analyzer '%s', %s with '%s' or another version of it; index again", segment->path,
-                       segment->analyzer, first->path, first->analyzer);
+        return HT_FAIL(err, INVALID,
+                       "%s was made with the analyzer '%s', %s with '%s' or another version of it; index again",
+                       segment->path, segment->analyzer, first->path, first->analyzer);
     if (lexical->n_docs + segment->n_docs > UINT32_MAX)
         return HT_FAIL(err, LIMIT, "%s: more than %u documents in one index", segment->path, UINT32_MAX);
     if (segment->n_tokens > UINT64_MAX - lexical->n_tokens)
@@ -85,7 +90,8 @@ ht_status ht_lexical_open(const char *const *paths, size_t n_paths, ht_lexical *
         ht_lexical_close(lexical);
         return status;
     }
-    lexical->average_length = lexical->n_docs_with_tokens ? (double)lexical->n_tokens / (double)lexical->n_docs_with_tokens : 1.0;
+    lexical->average_length =
+        lexical->n_docs_with_tokens ? (double)lexical->n_tokens / (double)lexical->n_docs_with_tokens : 1.0;
     *out = lexical;
     return HT_OK;
 }

@@ -23,9 +23,20 @@ enum {
 };
 /* Offsets in the header. */
 enum {
-    HTI_AT_MAGIC = 0, HTI_AT_VERSION = 8, HTI_AT_N_SECTIONS = 12, HTI_AT_FILE_SIZE = 16, HTI_AT_N_DOCS = 24,
-    HTI_AT_N_DOCS_WITH_TOKENS = 32, HTI_AT_N_TOKENS = 40, HTI_AT_N_TERMS = 48, HTI_AT_N_POSTINGS = 56,
-    HTI_AT_N_BLOCKS = 64, HTI_AT_N_LENGTHS = 72, HTI_AT_ANALYZER = 76, HTI_AT_FINGERPRINT = 112, HTI_AT_CHECKSUM = 120,
+    HTI_AT_MAGIC = 0,
+    HTI_AT_VERSION = 8,
+    HTI_AT_N_SECTIONS = 12,
+    HTI_AT_FILE_SIZE = 16,
+    HTI_AT_N_DOCS = 24,
+    HTI_AT_N_DOCS_WITH_TOKENS = 32,
+    HTI_AT_N_TOKENS = 40,
+    HTI_AT_N_TERMS = 48,
+    HTI_AT_N_POSTINGS = 56,
+    HTI_AT_N_BLOCKS = 64,
+    HTI_AT_N_LENGTHS = 72,
+    HTI_AT_ANALYZER = 76,
+    HTI_AT_FINGERPRINT = 112,
+    HTI_AT_CHECKSUM = 120,
 };
 /* Offsets in a section record. */
 enum { HTI_AT_KIND = 0, HTI_AT_OFF = 8, HTI_AT_SIZE = 16, HTI_AT_SECTION_CHECKSUM = 24 };
@@ -85,7 +96,8 @@ typedef struct hti_term_list {
     const uint32_t *block_lasts, *block_ends; /* [n_blocks] */
     uint32_t df, n_blocks;
 } hti_term_list;
-HT_CHECKED ht_status hti_lexical_segment_find(const hti_lexical_segment *segment, ht_text term, hti_term_list *out, ht_error *err);
+HT_CHECKED ht_status hti_lexical_segment_find(const hti_lexical_segment *segment, ht_text term, hti_term_list *out,
+                                              ht_error *err);
 /* The same from a dictionary entry, without looking up. */
 void hti_lexical_segment_list(const hti_lexical_segment *segment, const hti_term_entry *entry, hti_term_list *out);
 
@@ -101,9 +113,9 @@ HT_CHECKED ht_status hti_analyzer_fingerprint(const ht_analyzer *analyzer, uint6
 struct ht_lexical {
     hti_lexical_segment *segments; /* [n_segments] */
     size_t n_segments;
-    const ht_analyzer *analyzer;   /* NULL without segments */
+    const ht_analyzer *analyzer; /* NULL without segments */
     uint64_t n_docs, n_docs_with_tokens, n_tokens;
-    double average_length;         /* tokens a document with tokens */
+    double average_length; /* tokens a document with tokens */
 };
 
 #endif

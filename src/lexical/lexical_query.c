@@ -34,7 +34,8 @@ ht_status ht_lexical_session_new(const ht_lexical *lexical, ht_lexical_session *
     session->sums = hti_alloc_zero(HTI_WINDOW_DOCS * sizeof *session->sums);
     session->touched = HTI_NEW_ARRAY(uint32_t, HTI_WINDOW_DOCS + HTI_BLOCK_DOCS);
     ht_status status = ht_tokens_new(&session->tokens, err);
-    if (status == HT_OK && (!session->scorers || !session->tables || !session->sums || !session->touched)) status = HTI_NO_MEMORY(err);
+    if (status == HT_OK && (!session->scorers || !session->tables || !session->sums || !session->touched))
+        status = HTI_NO_MEMORY(err);
     if (status != HT_OK) {
         ht_lexical_session_free(session);
         return status;
@@ -47,21 +48,26 @@ void ht_lexical_session_free(ht_lexical_session *session)
 {
     if (!session) return;
     ht_tokens_free(session->tokens);
-    void *const arrays[] = {session->terms,   session->slots,   session->lists, session->tables, session->scorers, session->cursors,
-                            session->sums,    session->touched, session->order, session->parts,   session->keys};
+    void *const arrays[] = {session->terms,   session->slots,   session->lists, session->tables,
+                            session->scorers, session->cursors, session->sums,  session->touched,
+                            session->order,   session->parts,   session->keys};
     for (size_t i = 0; i < HTI_LEN(arrays); i++) hti_free(arrays[i]);
     hti_free(session);
 }
 
 /* ---- the query ---- */
 
-static bool same_text(ht_text a, ht_text b) { return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0); }
+static bool same_text(ht_text a, ht_text b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
 
 /* The slot of a token: that of its term, or the free one where the term belongs. */
 static uint32_t *slot_of(const ht_lexical_session *session, size_t n_slots, ht_text token)
 {
     size_t at = (size_t)hti_hash(token.data, token.len) & (n_slots - 1);
-    while (session->slots[at] && !same_text(session->terms[session->slots[at] - 1].text, token)) at = (at + 1) & (n_slots - 1);
+    while (session->slots[at] && !same_text(session->terms[session->slots[at] - 1].text, token))
+        at = (at + 1) & (n_slots - 1);
     return &session->slots[at];
 }
 
@@ -89,7 +95,8 @@ static ht_status collect_terms(ht_lexical_session *session, ht_error *err)
 static ht_status find_terms(ht_lexical_session *session, ht_error *err)
 {
     const ht_lexical *lexical = session->lexical;
-    HT_TRY(hti_reserve(&session->lists, &session->cap_lists, hti_mul(lexical->n_segments, session->n_terms), sizeof *session->lists, err));
+    HT_TRY(hti_reserve(&session->lists, &session->cap_lists, hti_mul(lexical->n_segments, session->n_terms),
+                       sizeof *session->lists, err));
     for (size_t t = 0; t < session->n_terms; t++) {
         hti_query_term *term = &session->terms[t];
         for (size_t s = 0; s < lexical->n_segments; s++) {
@@ -108,8 +115,10 @@ static ht_status find_terms(ht_lexical_session *session, ht_error *err)
 
 static ht_status check_bm25(const ht_bm25 *bm25, ht_error *err)
 {
-    if (!(bm25->k1 >= 0.0 && bm25->k1 <= MAX_K1)) return HT_FAIL(err, INVALID, "BM25 k1 = %g; it must lie between 0 and %g", bm25->k1, MAX_K1);
-    if (!(bm25->b >= 0.0 && bm25->b <= 1.0)) return HT_FAIL(err, INVALID, "BM25 b = %g; it must lie between 0 and 1", bm25->b);
+    if (!(bm25->k1 >= 0.0 && bm25->k1 <= MAX_K1))
+        return HT_FAIL(err, INVALID, "BM25 k1 = %g; it must lie between 0 and %g", bm25->k1, MAX_K1);
+    if (!(bm25->b >= 0.0 && bm25->b <= 1.0))
+        return HT_FAIL(err, INVALID, "BM25 b = %g; it must lie between 0 and 1", bm25->b);
     return HT_OK;
 }
 
@@ -191,11 +200,13 @@ static uint32_t block_holding(const hti_term_list *list, uint32_t from, uint32_t
     return low;
 }
 
-ht_status hti_cursor_seek(hti_cursor *cursor, const hti_lexical_segment *segment, uint32_t doc, bool *found, ht_error *err)
+ht_status hti_cursor_seek(hti_cursor *cursor, const hti_lexical_segment *segment, uint32_t doc, bool *found,
+                          ht_error *err)
 {
     const hti_postings *postings = &cursor->postings;
     if (postings->n == 0 || postings->docs[postings->n - 1] < doc) {
-        if (cursor->next_block < cursor->list.n_blocks) cursor->next_block = block_holding(&cursor->list, cursor->next_block, doc);
+        if (cursor->next_block < cursor->list.n_blocks)
+            cursor->next_block = block_holding(&cursor->list, cursor->next_block, doc);
         HT_TRY(hti_cursor_refill(cursor, segment, err));
     }
     while (cursor->at < postings->n && postings->docs[cursor->at] < doc) cursor->at++;

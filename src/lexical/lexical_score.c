@@ -42,13 +42,16 @@ static const uint64_t *sort_numbers(uint64_t *numbers, uint64_t *spare, size_t n
 /* ---- scoring ---- */
 
 /* Adds one term's contributions to the documents order[from, to) of one segment. */
-static ht_status add_term(hti_cursor *cursor, const hti_scorer *scorer, const uint64_t *order, size_t n, double *scores, ht_error *err)
+static ht_status add_term(hti_cursor *cursor, const hti_scorer *scorer, const uint64_t *order, size_t n, double *scores,
+                          ht_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         const uint32_t doc = (uint32_t)(order[i] >> 32) - scorer->segment->first_doc;
         bool found;
         HT_TRY(hti_cursor_seek(cursor, scorer->segment, doc, &found, err));
-        if (found) scores[(uint32_t)order[i]] += cursor->weight * hti_tf_part(scorer, doc, cursor->postings.tf_less_1[cursor->at]);
+        if (found)
+            scores[(uint32_t)order[i]] +=
+                cursor->weight * hti_tf_part(scorer, doc, cursor->postings.tf_less_1[cursor->at]);
         if (cursor->postings.n == 0) break;
     }
     return HT_OK;
@@ -72,11 +75,13 @@ static ht_status check_docs(const ht_lexical_session *session, const uint32_t *d
     if (n_docs > UINT32_MAX) return HT_FAIL(err, LIMIT, "%zu documents to score at once", n_docs);
     for (size_t i = 0; i < n_docs; i++)
         if (docs[i] >= session->lexical->n_docs)
-            return HT_FAIL(err, INVALID, "document %u; the index has %llu", docs[i], (unsigned long long)session->lexical->n_docs);
+            return HT_FAIL(err, INVALID, "document %u; the index has %llu", docs[i],
+                           (unsigned long long)session->lexical->n_docs);
     return HT_OK;
 }
 
-static ht_status score_sorted(ht_lexical_session *session, const uint64_t *order, size_t n_docs, double *scores, ht_error *err)
+static ht_status score_sorted(ht_lexical_session *session, const uint64_t *order, size_t n_docs, double *scores,
+                              ht_error *err)
 {
     hti_cursor *cursor = session->cursors;
     for (size_t s = 0; s < session->lexical->n_segments && n_docs > 0; s++) {
@@ -94,8 +99,8 @@ static ht_status score_sorted(ht_lexical_session *session, const uint64_t *order
     return HT_OK;
 }
 
-ht_status ht_lexical_score(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25, const uint32_t *docs, size_t n_docs,
-                           double *scores, ht_error *err)
+ht_status ht_lexical_score(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25, const uint32_t *docs,
+                           size_t n_docs, double *scores, ht_error *err)
 {
     for (size_t i = 0; i < n_docs; i++) scores[i] = 0.0;
     HT_TRY(check_docs(session, docs, n_docs, err));
@@ -136,8 +141,8 @@ static ht_status explain_term(ht_lexical_session *session, size_t segment, size_
     return HT_OK;
 }
 
-ht_status ht_lexical_explain(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25, uint32_t doc, const ht_lexical_part **parts,
-                             size_t *n_parts, double *score, ht_error *err)
+ht_status ht_lexical_explain(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25, uint32_t doc,
+                             const ht_lexical_part **parts, size_t *n_parts, double *score, ht_error *err)
 {
     *parts = NULL;
     *n_parts = 0;

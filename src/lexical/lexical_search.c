@@ -85,7 +85,8 @@ static ht_status search_segment(search *s, size_t segment, ht_error *err)
     HT_TRY(open_cursors(s, segment, err));
     for (uint32_t doc; (doc = next_doc(s)) != HTI_DOC_NONE;) {
         s->window.first = doc / HTI_WINDOW_DOCS * HTI_WINDOW_DOCS;
-        for (size_t i = 0; i < s->n_cursors; i++) HT_TRY(add_term(s, &s->cursors[i], s->window.first + HTI_WINDOW_DOCS, err));
+        for (size_t i = 0; i < s->n_cursors; i++)
+            HT_TRY(add_term(s, &s->cursors[i], s->window.first + HTI_WINDOW_DOCS, err));
         hti_window_collect(&s->window, s->scorer->segment->first_doc, s->deleted, &s->best);
     }
     return HT_OK;
@@ -100,8 +101,8 @@ static ht_status init_best(ht_lexical_session *session, size_t k, hti_best *best
     return HT_OK;
 }
 
-ht_status ht_lexical_search(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25, const uint64_t *deleted, size_t k,
-                            ht_hit *hits, size_t *n_hits, ht_error *err)
+ht_status ht_lexical_search(ht_lexical_session *session, ht_text query, const ht_bm25 *bm25, const uint64_t *deleted,
+                            size_t k, ht_hit *hits, size_t *n_hits, ht_error *err)
 {
     *n_hits = 0;
     search s = {
@@ -114,7 +115,8 @@ ht_status ht_lexical_search(ht_lexical_session *session, ht_text query, const ht
     HT_TRY(init_best(session, k, &s.best, err));
     s.cursors = session->cursors;
     ht_status status = HT_OK;
-    for (size_t i = 0; status == HT_OK && k > 0 && i < session->lexical->n_segments; i++) status = search_segment(&s, i, err);
+    for (size_t i = 0; status == HT_OK && k > 0 && i < session->lexical->n_segments; i++)
+        status = search_segment(&s, i, err);
     if (status == HT_OK)
         *n_hits = hti_best_finish(&s.best, hits);
     else

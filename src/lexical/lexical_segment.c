@@ -29,7 +29,8 @@ uint64_t hti_header_checksum(const unsigned char *header, size_t n_sections)
 ht_status hti_lexical_damaged(const hti_lexical_segment *segment, const void *at, const char *what, ht_error *err)
 {
     const uint64_t byte = (uint64_t)((const unsigned char *)at - segment->map.data);
-    return HT_FAIL(err, CORRUPT, "%s: byte %" PRIu64 ": %s; restore the file or index again", segment->path, byte, what);
+    return HT_FAIL(err, CORRUPT, "%s: byte %" PRIu64 ": %s; restore the file or index again", segment->path, byte,
+                   what);
 }
 
 /* Magic, version, size and checksum; *n_sections is safe to use afterwards. */
@@ -37,39 +38,43 @@ static ht_status check_header(const hti_lexical_segment *segment, size_t *n_sect
 {
     const unsigned char *header = segment->map.data;
     if (segment->map.len < HTI_HEADER_BYTES)
-        return HT_FAIL(err, CORRUPT, "%s: %zu bytes are too few for an inverted index; index again", segment->path, segment->map.len);
+        return HT_FAIL(err, CORRUPT, "%s: %zu bytes are too few for an inverted index; index again", segment->path,
+                       segment->map.len);
     if (memcmp(header + HTI_AT_MAGIC, HTI_SEGMENT_MAGIC, 8) != 0)
         return hti_lexical_damaged(segment, header, "not an inverted index, or one whose writing was cut short", err);
     const uint32_t version = hti_get_u32(header + HTI_AT_VERSION);
     if (version != HTI_SEGMENT_VERSION)
-        return HT_FAIL(err, VERSION, "%s: inverted index of version %u, this program reads %d; index again", segment->path, version,
-                       HTI_SEGMENT_VERSION);
+        return HT_FAIL(err, VERSION, "%s: inverted index of version %u, this program reads %d; index again",
+                       segment->path, version, HTI_SEGMENT_VERSION);
     *n_sections = hti_get_u32(header + HTI_AT_N_SECTIONS);
     if (*n_sections > HTI_MAX_SECTIONS || segment->map.len < HTI_HEADER_BYTES + *n_sections * HTI_SECTION_BYTES)
         return hti_lexical_damaged(segment, header + HTI_AT_N_SECTIONS, "section table beyond the end", err);
     if (hti_get_u64(header + HTI_AT_CHECKSUM) != hti_header_checksum(header, *n_sections))
         return hti_lexical_damaged(segment, header + HTI_AT_CHECKSUM, "header checksum differs", err);
     if (hti_get_u64(header + HTI_AT_FILE_SIZE) != segment->map.len)
-        return HT_FAIL(err, CORRUPT, "%s: %zu bytes, its header says %" PRIu64 "; restore the file or index again", segment->path,
-                       segment->map.len, hti_get_u64(header + HTI_AT_FILE_SIZE));
+        return HT_FAIL(err, CORRUPT, "%s: %zu bytes, its header says %" PRIu64 "; restore the file or index again",
+                       segment->path, segment->map.len, hti_get_u64(header + HTI_AT_FILE_SIZE));
     return HT_OK;
 }
 
 static ht_status read_counts(hti_lexical_segment *segment, ht_error *err)
 {
     const unsigned char *header = segment->map.data;
-    const uint64_t n_docs = hti_get_u64(header + HTI_AT_N_DOCS), with_tokens = hti_get_u64(header + HTI_AT_N_DOCS_WITH_TOKENS);
+    const uint64_t n_docs = hti_get_u64(header + HTI_AT_N_DOCS),
+                   with_tokens = hti_get_u64(header + HTI_AT_N_DOCS_WITH_TOKENS);
     segment->n_tokens = hti_get_u64(header + HTI_AT_N_TOKENS);
     segment->n_postings = hti_get_u64(header + HTI_AT_N_POSTINGS);
     segment->n_blocks = hti_get_u64(header + HTI_AT_N_BLOCKS);
     segment->n_lengths = hti_get_u32(header + HTI_AT_N_LENGTHS);
     segment->fingerprint = hti_get_u64(header + HTI_AT_FINGERPRINT);
     memcpy(segment->analyzer, header + HTI_AT_ANALYZER, sizeof segment->analyzer);
-    if (n_docs >= HTI_DOC_LIMIT || with_tokens > n_docs || segment->n_lengths > n_docs || (n_docs > 0 && segment->n_lengths == 0))
+    if (n_docs >= HTI_DOC_LIMIT || with_tokens > n_docs || segment->n_lengths > n_docs ||
+        (n_docs > 0 && segment->n_lengths == 0))
         return hti_lexical_damaged(segment, header + HTI_AT_N_DOCS, "impossible number of documents or lengths", err);
     const bool counts_ascend = with_tokens <= segment->n_postings && segment->n_postings <= segment->n_tokens;
     if (!counts_ascend || segment->n_blocks > segment->n_postings / HTI_BLOCK_DOCS)
-        return hti_lexical_damaged(segment, header + HTI_AT_N_TOKENS, "impossible number of tokens, postings or blocks", err);
+        return hti_lexical_damaged(segment, header + HTI_AT_N_TOKENS, "impossible number of tokens, postings or blocks",
+                                   err);
     if (!memchr(segment->analyzer, '\0', sizeof segment->analyzer))
         return hti_lexical_damaged(segment, header + HTI_AT_ANALYZER, "analyzer name without an end", err);
     segment->n_docs = (uint32_t)n_docs;
@@ -94,7 +99,8 @@ static ht_status read_sections(hti_lexical_segment *segment, size_t n_sections, 
     }
     for (size_t kind = 0; kind < HTI_N_SECTIONS; kind++)
         if (!seen[kind])
-            return HT_FAIL(err, CORRUPT, "%s: no section '%s'; restore the file or index again", segment->path, section_names[kind]);
+            return HT_FAIL(err, CORRUPT, "%s: no section '%s'; restore the file or index again", segment->path,
+                           section_names[kind]);
     return HT_OK;
 }
 
@@ -105,14 +111,18 @@ static ht_status check_sizes(const hti_lexical_segment *segment, uint64_t n_grou
         hti_section section;
         uint64_t count, width;
     } rows[] = {
-        {HTI_SECTION_LENGTHS, segment->n_lengths, 4},      {HTI_SECTION_DOC_LENGTHS, segment->n_docs, width},
-        {HTI_SECTION_GROUP_KEYS, n_groups, HTI_GROUP_KEY_BYTES}, {HTI_SECTION_GROUPS, n_groups + 1, HTI_GROUP_BYTES},
-        {HTI_SECTION_BLOCK_LASTS, segment->n_blocks, 4},   {HTI_SECTION_BLOCK_ENDS, segment->n_blocks, 4},
+        {HTI_SECTION_LENGTHS, segment->n_lengths, 4},
+        {HTI_SECTION_DOC_LENGTHS, segment->n_docs, width},
+        {HTI_SECTION_GROUP_KEYS, n_groups, HTI_GROUP_KEY_BYTES},
+        {HTI_SECTION_GROUPS, n_groups + 1, HTI_GROUP_BYTES},
+        {HTI_SECTION_BLOCK_LASTS, segment->n_blocks, 4},
+        {HTI_SECTION_BLOCK_ENDS, segment->n_blocks, 4},
     };
     for (size_t i = 0; i < HTI_LEN(rows); i++) {
         const hti_slice *slice = &segment->sections[rows[i].section];
         if (slice->len % rows[i].width != 0 || slice->len / rows[i].width != rows[i].count)
-            return HT_FAIL(err, CORRUPT, "%s: section '%s' has %" PRIu64 " bytes, not %" PRIu64 " x %" PRIu64 "; index again",
+            return HT_FAIL(err, CORRUPT,
+                           "%s: section '%s' has %" PRIu64 " bytes, not %" PRIu64 " x %" PRIu64 "; index again",
                            segment->path, section_names[rows[i].section], slice->len, rows[i].count, rows[i].width);
     }
     return HT_OK;
@@ -138,7 +148,8 @@ static ht_status check_dictionary(hti_lexical_segment *segment, ht_error *err)
     };
     const int64_t bad = hti_dictionary_check(&segment->dictionary);
     if (bad < 0) return HT_OK;
-    return hti_lexical_damaged(segment, segment->dictionary.groups + bad * HTI_GROUP_BYTES, "dictionary groups out of order", err);
+    return hti_lexical_damaged(segment, segment->dictionary.groups + bad * HTI_GROUP_BYTES,
+                               "dictionary groups out of order", err);
 }
 
 static ht_status check_lengths(const hti_lexical_segment *segment, ht_error *err)
@@ -150,7 +161,8 @@ static ht_status check_lengths(const hti_lexical_segment *segment, ht_error *err
     uint32_t highest = 0;
     for (uint32_t doc = 0; doc < segment->n_docs; doc++) highest = HTI_MAX(highest, hti_length_number(segment, doc));
     if (segment->n_docs > 0 && highest >= segment->n_lengths)
-        return hti_lexical_damaged(segment, segment->sections[HTI_SECTION_DOC_LENGTHS].data, "a document of unknown length", err);
+        return hti_lexical_damaged(segment, segment->sections[HTI_SECTION_DOC_LENGTHS].data,
+                                   "a document of unknown length", err);
     return HT_OK;
 }
 
@@ -211,18 +223,20 @@ ht_status hti_lexical_segment_find(const hti_lexical_segment *segment, ht_text t
     *out = (hti_term_list){0};
     switch (hti_dictionary_find(&segment->dictionary, term, &entry, &damaged_at)) {
     case HTI_FIND_FOUND: hti_lexical_segment_list(segment, &entry, out); return HT_OK;
-    case HTI_FIND_DAMAGED: return hti_lexical_damaged(segment, segment->dictionary.terms + damaged_at, "damaged term group", err);
+    case HTI_FIND_DAMAGED:
+        return hti_lexical_damaged(segment, segment->dictionary.terms + damaged_at, "damaged term group", err);
     default: return HT_OK;
     }
 }
 
-ht_status hti_term_list_decode(const hti_lexical_segment *segment, const hti_term_list *list, uint32_t block, hti_postings *out,
-                               ht_error *err)
+ht_status hti_term_list_decode(const hti_lexical_segment *segment, const hti_term_list *list, uint32_t block,
+                               hti_postings *out, ht_error *err)
 {
     const size_t size = (size_t)(list->end - list->postings), start = block ? list->block_ends[block - 1] : 0;
     const bool is_tail = block == list->n_blocks;
     const size_t end = is_tail ? size : list->block_ends[block];
-    if (start > end || end > size) return hti_lexical_damaged(segment, list->postings, "posting blocks out of order", err);
+    if (start > end || end > size)
+        return hti_lexical_damaged(segment, list->postings, "posting blocks out of order", err);
     const unsigned char *from = list->postings + start, *behind = list->postings + end;
     const uint32_t base = block ? list->block_lasts[block - 1] : HTI_DOC_NONE;
     bool whole;

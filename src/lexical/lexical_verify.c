@@ -14,7 +14,7 @@ enum { POLL_POSTINGS = 1 << 20 };
 typedef struct verifier {
     const hti_lexical_segment *segment;
     const ht_monitor *monitor;
-    uint32_t *lengths; /* [n_docs] sums of frequencies */
+    uint32_t *lengths;    /* [n_docs] sums of frequencies */
     uint64_t done, total; /* postings over all segments */
     uint64_t n_postings;  /* of this segment so far */
 } verifier;
@@ -23,7 +23,8 @@ static ht_status poll_monitor(const verifier *v, ht_error *err)
 {
     if (!v->monitor) return HT_OK;
     if (v->monitor->progress) v->monitor->progress(v->monitor->ud, "lexical", v->done, v->total);
-    if (v->monitor->cancelled && v->monitor->cancelled(v->monitor->ud)) return HT_FAIL(err, CANCELLED, "verification was cancelled");
+    if (v->monitor->cancelled && v->monitor->cancelled(v->monitor->ud))
+        return HT_FAIL(err, CANCELLED, "verification was cancelled");
     return HT_OK;
 }
 
@@ -51,7 +52,8 @@ static ht_status verify_list(verifier *v, const hti_term_entry *entry, ht_error 
         for (uint32_t i = 0; i < postings.n; i++) {
             const uint32_t doc = postings.docs[i], tf = postings.tf_less_1[i] + 1;
             const uint32_t len = hti_length_at(v->segment, hti_length_number(v->segment, doc));
-            if (tf > len - v->lengths[doc]) return hti_lexical_damaged(v->segment, list.postings, "more tokens than the document has", err);
+            if (tf > len - v->lengths[doc])
+                return hti_lexical_damaged(v->segment, list.postings, "more tokens than the document has", err);
             v->lengths[doc] += tf;
         }
         v->n_postings += postings.n;
@@ -69,7 +71,8 @@ static ht_status verify_terms(verifier *v, ht_error *err)
     hti_dictionary_walk_init(&walk, &v->segment->dictionary);
     while (listed == HT_OK && hti_dictionary_walk_next(&walk, &entry, &status)) listed = verify_list(v, &entry, err);
     if (listed == HT_OK && status == HT_CORRUPT)
-        status = hti_lexical_damaged(v->segment, walk.at ? walk.at : v->segment->dictionary.terms, "damaged term group", err);
+        status = hti_lexical_damaged(v->segment, walk.at ? walk.at : v->segment->dictionary.terms, "damaged term group",
+                                     err);
     else if (listed == HT_OK && status == HT_NO_MEMORY)
         status = HTI_NO_MEMORY(err);
     hti_dictionary_walk_deinit(&walk);
@@ -84,12 +87,14 @@ static ht_status verify_counts(const verifier *v, ht_error *err)
     for (uint32_t doc = 0; doc < segment->n_docs; doc++) {
         const uint32_t len = hti_length_at(segment, hti_length_number(segment, doc));
         if (v->lengths[doc] != len)
-            return HT_FAIL(err, CORRUPT, "%s: document %u has %u tokens in its postings, its length says %u; index again", segment->path,
-                           doc, v->lengths[doc], len);
+            return HT_FAIL(err, CORRUPT,
+                           "%s: document %u has %u tokens in its postings, its length says %u; index again",
+                           segment->path, doc, v->lengths[doc], len);
         n_tokens += len;
         n_docs_with_tokens += len > 0;
     }
-    if (n_tokens != segment->n_tokens || n_docs_with_tokens != segment->n_docs_with_tokens || v->n_postings != segment->n_postings)
+    if (n_tokens != segment->n_tokens || n_docs_with_tokens != segment->n_docs_with_tokens ||
+        v->n_postings != segment->n_postings)
         return hti_lexical_damaged(segment, segment->map.data + HTI_AT_N_DOCS, "counts differ from the content", err);
     return HT_OK;
 }

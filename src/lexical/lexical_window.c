@@ -16,9 +16,10 @@ enum { STEP = 8 };
 typedef double pair __attribute__((vector_size(16)));
 typedef int64_t pair_mask __attribute__((vector_size(16)));
 
-static inline __attribute__((always_inline)) void add_postings(hti_window *window, const hti_scorer *scorer, double weight,
-                                                               const hti_postings *postings, const uint32_t range[2], bool wide,
-                                                               bool in_table, bool listing)
+static inline __attribute__((always_inline)) void add_postings(hti_window *window, const hti_scorer *scorer,
+                                                               double weight, const hti_postings *postings,
+                                                               const uint32_t range[2], bool wide, bool in_table,
+                                                               bool listing)
 {
     const unsigned char *numbers = scorer->segment->sections[HTI_SECTION_DOC_LENGTHS].data;
     const size_t n_lengths = scorer->segment->n_lengths;
@@ -44,7 +45,8 @@ static inline __attribute__((always_inline)) void add_postings(hti_window *windo
     window->n_touched = n_touched;
 }
 
-void hti_window_add(hti_window *window, const hti_scorer *scorer, double weight, const hti_postings *postings, uint32_t from, uint32_t to)
+void hti_window_add(hti_window *window, const hti_scorer *scorer, double weight, const hti_postings *postings,
+                    uint32_t from, uint32_t to)
 {
     const uint32_t range[2] = {from, to};
     const bool wide = scorer->segment->n_lengths > 65536, in_table = postings->tf_bits <= HTI_PART_ROW_BITS;
@@ -91,7 +93,8 @@ static void collect_scanned(hti_window *window, uint32_t first_doc, const uint64
         double *sums = window->sums + place;
         if (any_above(sums, best->bar)) {
             const uint32_t doc = first_doc + window->first + place;
-            for (uint32_t i = 0; i < STEP; i++) hti_best_offer(best, sums[i], doc + i, sums[i] > best->bar && !is_deleted(deleted, doc + i));
+            for (uint32_t i = 0; i < STEP; i++)
+                hti_best_offer(best, sums[i], doc + i, sums[i] > best->bar && !is_deleted(deleted, doc + i));
             hti_best_settle(best);
         }
         memset(sums, 0, STEP * sizeof *sums);

@@ -11,7 +11,7 @@
  * Writes the whole segment into an empty file; the caller closes it. `info` gets every count but
  * size_bytes covers the finished file. On failure the file's content is worthless.
  */
-HT_CHECKED ht_status hti_lexical_write(hti_file *file, const hti_inverter *inverter, const char *analyzer, uint64_t fingerprint,
-                                       ht_lexical_info *info, ht_error *err);
+HT_CHECKED ht_status hti_lexical_write(hti_file *file, const hti_inverter *inverter, const char *analyzer,
+                                       uint64_t fingerprint, ht_lexical_info *info, ht_error *err);
 
 #endif

@@ -118,14 +118,15 @@ int64_t hti_dictionary_check(const hti_dictionary *dictionary)
     if (before.terms_off != 0 || before.postings_off != 0 || before.first_block != 0) return 0;
     for (uint64_t group = 1; group <= dictionary->n_groups; group++) {
         const group_record now = record_of(dictionary, group);
-        const bool keys_ascend = group == dictionary->n_groups || key_of(dictionary, group - 1) <= key_of(dictionary, group);
+        const bool keys_ascend =
+            group == dictionary->n_groups || key_of(dictionary, group - 1) <= key_of(dictionary, group);
         if (!keys_ascend || now.terms_off <= before.terms_off || now.postings_off <= before.postings_off ||
             now.first_block < before.first_block)
             return (int64_t)group;
         before = now;
     }
-    const bool ends_fit = before.terms_off == dictionary->terms_len && before.postings_off == dictionary->postings_len &&
-                          before.first_block == dictionary->n_blocks;
+    const bool ends_fit = before.terms_off == dictionary->terms_len &&
+                          before.postings_off == dictionary->postings_len && before.first_block == dictionary->n_blocks;
     return ends_fit ? -1 : (int64_t)dictionary->n_groups;
 }
 
@@ -147,7 +148,8 @@ static const unsigned char *get_term(const unsigned char *at, const unsigned cha
 }
 
 /* Moves `entry` to this term's numbers if they stay inside the group that ends at `limit`. */
-static bool take_entry(const hti_dictionary *dictionary, const coded_term *term, group_record limit, hti_term_entry *entry)
+static bool take_entry(const hti_dictionary *dictionary, const coded_term *term, group_record limit,
+                       hti_term_entry *entry)
 {
     entry->postings_off += entry->postings_len;
     entry->first_block += entry->df / HTI_BLOCK_DOCS;
@@ -280,7 +282,8 @@ bool hti_dictionary_walk_next(hti_dictionary_walk *walk, hti_term_entry *out, ht
     const group_record limit = record_of(dictionary, walk->group + 1);
     coded_term now;
     walk->at = get_term(walk->at, walk->end, &now);
-    if (!walk->at || (starts_group && now.shared > 0) || !take_entry(dictionary, &now, limit, &walk->next)) return false;
+    if (!walk->at || (starts_group && now.shared > 0) || !take_entry(dictionary, &now, limit, &walk->next))
+        return false;
     if (!step_term(walk, &now)) return false;
     *status = hti_buffer_status(&walk->term, NULL);
     if (*status != HT_OK) return false;
@@ -289,7 +292,8 @@ bool hti_dictionary_walk_next(hti_dictionary_walk *walk, hti_term_entry *out, ht
     walk->n_seen++;
     const bool ends_group = walk->n_seen % HTI_GROUP_TERMS == 0 || walk->n_seen == dictionary->n_terms;
     *out = walk->next;
-    const bool group_is_used_up = walk->at == walk->end && out->postings_off + out->postings_len == limit.postings_off &&
+    const bool group_is_used_up = walk->at == walk->end &&
+                                  out->postings_off + out->postings_len == limit.postings_off &&
                                   out->first_block + out->df / HTI_BLOCK_DOCS == limit.first_block;
     if (ends_group && !group_is_used_up) return false;
     walk->group += ends_group;

@@ -47,12 +47,15 @@ typedef struct hti_dictionary_walk {
     const hti_dictionary *dictionary;
     const unsigned char *at, *end; /* inside the present group */
     uint64_t group, n_seen;
-    hti_term_entry next;  /* offsets of the term to come */
-    hti_buffer term;      /* the present term's bytes */
+    hti_term_entry next; /* offsets of the term to come */
+    hti_buffer term;     /* the present term's bytes */
 } hti_dictionary_walk;
 void hti_dictionary_walk_init(hti_dictionary_walk *walk, const hti_dictionary *dictionary);
 void hti_dictionary_walk_deinit(hti_dictionary_walk *walk);
-/* The next term into *out and walk->term; false at the end, on damage and without memory, which *status tells (OK, CORRUPT, NO_MEMORY). */
+/*
+ * The next term into *out and walk->term; false at the end (*status OK), on damage (CORRUPT) and when
+ * memory is out (NO_MEMORY).
+ */
 bool hti_dictionary_walk_next(hti_dictionary_walk *walk, hti_term_entry *out, ht_status *status);
 
 /* Builds the three sections from terms in ascending byte order. The buffers' sticky errors tell of missing memory. */

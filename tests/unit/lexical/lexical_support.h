@@ -28,9 +28,9 @@ static inline uint64_t env_number(const char *name, uint64_t otherwise)
 static inline uint32_t random_below(uint64_t *state, uint32_t n) { return (uint32_t)(hti_random_next(state) % n); }
 
 /* Fails the test with the library's message. */
-#define assert_ht_ok(expr)                                                                    \
-    do {                                                                                      \
-        const ht_status status_of_expr = (expr);                                              \
+#define assert_ht_ok(expr)                                                                            \
+    do {                                                                                              \
+        const ht_status status_of_expr = (expr);                                                      \
         if (status_of_expr != HT_OK) fail_msg("%s: %s", ht_status_name(status_of_expr), err.message); \
     } while (0)
 
@@ -55,7 +55,7 @@ static inline void make_folder(folder *f)
 
 static inline void drop_folder(folder *f) { temp_dir_remove(f->dir); }
 
-/* Documents as word numbers: document d has words[starts[d] .. starts[d + 1]). Plain malloc: not the library's memory. */
+/* Documents as word numbers: document d has words[starts[d] .. starts[d + 1]). From malloc, not the library. */
 typedef struct corpus {
     uint32_t n_docs, n_words; /* words are 0 .. n_words - 1 */
     size_t *starts;           /* [n_docs + 1] */
@@ -95,7 +95,8 @@ static inline void put_words(hti_buffer *text, const uint32_t *words, size_t n)
 }
 
 /* Indexes documents [from, to) into one segment file. */
-static inline ht_status build_segment(const corpus *c, uint32_t from, uint32_t to, const char *path, ht_lexical_info *info, ht_error *err)
+static inline ht_status build_segment(const corpus *c, uint32_t from, uint32_t to, const char *path,
+                                      ht_lexical_info *info, ht_error *err)
 {
     ht_lexical_builder *builder;
     hti_buffer text;

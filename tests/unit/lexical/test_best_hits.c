@@ -34,7 +34,8 @@ static bool equals_sort(uint64_t *state, size_t n, size_t k, shape kind, bool sp
     hti_hit_key *keys = malloc(3 * room * sizeof *keys);
     hti_best best = {.keys = keys, .spare = keys + room, .k = k, .cap = cap};
     const bool ascending = random_below(state, 2) == 0;
-    for (size_t i = 0; i < n; i++) all[i] = (ht_hit){score_of(state, kind, i, n), (uint32_t)(ascending ? i : (i * 7919) % n * 3 + i % 3)};
+    for (size_t i = 0; i < n; i++)
+        all[i] = (ht_hit){score_of(state, kind, i, n), (uint32_t)(ascending ? i : (i * 7919) % n * 3 + i % 3)};
     for (size_t i = 0; i < n;) {
         for (size_t step = 1 + random_below(state, HTI_BEST_SLACK); step > 0 && i < n; step--, i++)
             hti_best_offer(&best, all[i].score + (spoil && i == 0 ? 1e6 : 0.0), all[i].doc, all[i].score >= best.bar);
@@ -63,7 +64,8 @@ static void test_equals_sorting(void **unused)
     for (uint64_t i = 0; i < iters; i++) {
         const size_t n = random_prime(&state), k = 1 + random_below(&state, random_below(&state, 2) ? 20 : 1200);
         const shape kind = (shape)random_below(&state, N_SHAPES);
-        if (!equals_sort(&state, n, k, kind, false)) fail_msg("seed %llu, iteration %llu", (unsigned long long)seed, (unsigned long long)i);
+        if (!equals_sort(&state, n, k, kind, false))
+            fail_msg("seed %llu, iteration %llu", (unsigned long long)seed, (unsigned long long)i);
     }
 }
 

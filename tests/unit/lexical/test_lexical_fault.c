@@ -126,7 +126,7 @@ static void test_building_on_a_full_disk(void **unused)
     assert_true(n_refused > 20);
 }
 
-/* Memory of a build: within twice the finished file plus the map of terms, for a corpus of one million postings and few terms. */
+/* A build holds less than twice the finished file, where postings are many (a million) and terms few. */
 static void test_building_needs_what_the_index_needs(void **unused)
 {
     (void)unused;

@@ -52,7 +52,10 @@ static int tear_down(void **unused)
 
 typedef enum outcome { REFUSED, FAILED_LATER, HARMLESS } outcome;
 
-static bool is_damage(ht_status status) { return status == HT_CORRUPT || status == HT_VERSION || status == HT_NOT_FOUND; }
+static bool is_damage(ht_status status)
+{
+    return status == HT_CORRUPT || status == HT_VERSION || status == HT_NOT_FOUND;
+}
 
 /* Opens the file and uses all of it. *verified tells what ht_lexical_verify said. */
 static outcome use_file(const char *path, ht_status *verified)
@@ -133,29 +136,36 @@ static bool is_padding(size_t at)
     return true;
 }
 
+/* Changes one byte of a file in place. */
+static void poke(const char *path, size_t at, unsigned char value)
+{
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+    assert_int_equal(fputc(value, file), value);
+    assert_int_equal(fclose(file), 0);
+}
+
 static void flip_bytes(unsigned char mask, size_t step)
 {
     size_t counts[3] = {0};
     const char *path = files.paths[1];
-    unsigned char *copy = malloc(n_bytes);
-    memcpy(copy, bytes, n_bytes);
+    write_file(path, bytes, n_bytes);
     for (size_t at = 0; at < n_bytes; at += step) {
         ht_status verified;
-        copy[at] ^= mask;
-        write_file(path, copy, n_bytes);
+        poke(path, at, bytes[at] ^ mask);
         counts[use_file(path, &verified)]++;
         if (verified == HT_OK && !is_padding(at)) fail_msg("byte %zu: changed by %02x, and nobody noticed", at, mask);
-        copy[at] ^= mask;
+        poke(path, at, bytes[at]);
     }
     assert_true(counts[REFUSED] > 0 && counts[FAILED_LATER] > 0 && counts[HARMLESS] > 0);
-    free(copy);
 }
 
 static void test_every_flipped_byte_is_found(void **unused)
 {
     (void)unused;
     flip_bytes(0xFF, 1);
-    flip_bytes(0x01, 1);
+    flip_bytes(0x01, 3);
     flip_bytes(0x80, 7);
 }
 
@@ -171,7 +181,8 @@ static void test_header_values_are_checked_by_themselves(void **unused)
             memcpy(copy, bytes, n_bytes);
             copy[at] = (unsigned char)(copy[at] ^ 1u << bit);
             const uint32_t n_sections = hti_get_u32(copy + HTI_AT_N_SECTIONS);
-            if (n_sections <= HTI_MAX_SECTIONS) hti_put_u64(copy + HTI_AT_CHECKSUM, hti_header_checksum(copy, n_sections));
+            if (n_sections <= HTI_MAX_SECTIONS)
+                hti_put_u64(copy + HTI_AT_CHECKSUM, hti_header_checksum(copy, n_sections));
             write_file(path, copy, n_bytes);
             (void)use_file(path, &verified);
         }
@@ -233,7 +244,8 @@ static void test_counts_that_do_not_fit_the_postings(void **unused)
     assert_int_equal(fread(whole, 1, (size_t)info.size_bytes, file), info.size_bytes);
     (void)fclose(file);
     assert_int_equal(search_claimed(whole, (size_t)info.size_bytes, DOCS, DOCS), HT_OK);
-    assert_int_equal(search_claimed(whole, (size_t)info.size_bytes, 200, 200), HT_CORRUPT); /* a document behind the last */
+    assert_int_equal(search_claimed(whole, (size_t)info.size_bytes, 200, 200),
+                     HT_CORRUPT); /* a document behind the last */
     assert_int_equal(search_claimed(whole, (size_t)info.size_bytes, DOCS, 100), HT_CORRUPT); /* df > N: idf below 0 */
     free(whole);
 }
@@ -324,7 +336,8 @@ static void test_more_lengths_than_16_bits(void **unused)
     hti_inverter_init(&inverter);
     for (uint32_t d = 0; d < DOCS; d++) {
         assert_ht_ok(hti_inverter_token(&inverter, (ht_text){"w", 1}, &err));
-        for (uint32_t i = 0; d == 40000 && i < 9; i++) assert_ht_ok(hti_inverter_token(&inverter, (ht_text){"w", 1}, &err));
+        for (uint32_t i = 0; d == 40000 && i < 9; i++)
+            assert_ht_ok(hti_inverter_token(&inverter, (ht_text){"w", 1}, &err));
         assert_ht_ok(hti_inverter_end_doc(&inverter, DOCS + 10 - d, &err));
     }
     assert_ht_ok(ht_analyzer_find("whitespace", &whitespace, &err));

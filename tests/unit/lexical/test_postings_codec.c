@@ -92,7 +92,7 @@ static void test_tails_come_back(void **unused)
             assert_true((uint64_t)out.tf_less_1[i] >> out.tf_bits == 0);
         }
         if (n == 0) continue;
-        assert_false(hti_tail_get(bytes, bytes + len, base, n, docs[n - 1], &out));     /* beyond the last document */
+        assert_false(hti_tail_get(bytes, bytes + len, base, n, docs[n - 1], &out));       /* beyond the last document */
         assert_false(hti_tail_get(bytes, bytes + len - 1, base, n, HTI_DOC_LIMIT, &out)); /* cut short */
         assert_false(hti_tail_get(bytes, bytes + len, base, n - 1, HTI_DOC_LIMIT, &out)); /* bytes left over */
     }
@@ -151,8 +151,10 @@ static void test_gaps_that_wrap_are_refused(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks_of_every_width_come_back), cmocka_unit_test(test_layout_is_the_written_one),
-        cmocka_unit_test(test_tails_come_back),                 cmocka_unit_test(test_damage_is_refused_or_harmless),
+        cmocka_unit_test(test_blocks_of_every_width_come_back),
+        cmocka_unit_test(test_layout_is_the_written_one),
+        cmocka_unit_test(test_tails_come_back),
+        cmocka_unit_test(test_damage_is_refused_or_harmless),
         cmocka_unit_test(test_gaps_that_wrap_are_refused),
     };
     return cmocka_run_group_tests_name("postings_codec", tests, NULL, NULL);

@@ -101,7 +101,8 @@ static void check_others_absent(uint64_t *state, const terms *t, const hti_dicti
         hti_term_entry entry;
         uint64_t damaged_at;
         const bool there = bsearch(&term, t->view, t->n, sizeof *t->view, by_bytes) != NULL;
-        assert_int_equal(hti_dictionary_find(dictionary, term, &entry, &damaged_at), there ? HTI_FIND_FOUND : HTI_FIND_NONE);
+        assert_int_equal(hti_dictionary_find(dictionary, term, &entry, &damaged_at),
+                         there ? HTI_FIND_FOUND : HTI_FIND_NONE);
     }
 }
 
@@ -137,7 +138,8 @@ static void try_damaged(uint64_t *state, const terms *t, const hti_dictionary *d
         assert_true(entry.first_block + entry.df / HTI_BLOCK_DOCS <= dictionary->n_blocks);
     }
     hti_dictionary_walk_init(&walk, dictionary);
-    while (hti_dictionary_walk_next(&walk, &entry, &status)) assert_true(entry.postings_off + entry.postings_len <= dictionary->postings_len);
+    while (hti_dictionary_walk_next(&walk, &entry, &status))
+        assert_true(entry.postings_off + entry.postings_len <= dictionary->postings_len);
     hti_dictionary_walk_deinit(&walk);
 }
 
