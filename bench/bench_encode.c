@@ -2,8 +2,10 @@
  * bench_encode.c - encodes documents and queries of a BEIR folder: JSON lines on stdout.
  *
  * usage: bench_encode MODEL FOLDER [--docs N] [--peer FILE]
- * Real lengths, the model's own limit. Documents are taken evenly over the corpus; one call encodes all of them; the value
- * is the middle one of PASSES passes (least and most beside it) and counts true tokens, tokenizing included. f32, and bf16
+ * Real lengths, the model's own limit. Documents are taken evenly over the corpus; one call encodes all of them;
+ * the value
+ * is the middle one of PASSES passes (least and most beside it) and counts true tokens, tokenizing included. f32,
+ * and bf16
  * where the CPU has it; 1 and 2 threads. Queries go one at a time. --peer names a file of such lines by other engines
  * (bench/peers/encode_bench.py): each of the same name is repeated with our value / its value.
  */
@@ -27,7 +29,8 @@ typedef struct bench {
 
 static void print_one(const char *name, const double *value, const char *unit, const char *peer, double peer_value)
 {
-    printf("{\"bench\": \"encode\", \"name\": \"%s\", \"value\": %.6g, \"least\": %.6g, \"most\": %.6g, \"unit\": \"%s\", \"peer\": \"%s\", \"ratio\": ",
+    printf("{\"bench\": \"encode\", \"name\": \"%s\", \"value\": %.6g, \"least\": %.6g, "
+           "\"most\": %.6g, \"unit\": \"%s\", \"peer\": \"%s\", \"ratio\": ",
            name, value[1], value[0], value[2], unit, peer);
     if (peer_value > 0)
         printf("%.3f}\n", value[1] / peer_value);
@@ -42,7 +45,8 @@ static void print_line(const bench *b, const char *name, const double *value, co
     bool met = false;
     for (size_t i = 0; i < json_array_size(b->peer_lines); i++) {
         const json_t *line = json_array_get(b->peer_lines, i);
-        const char *line_name = json_string_value(json_object_get(line, "name")), *peer = json_string_value(json_object_get(line, "peer"));
+        const char *line_name = json_string_value(json_object_get(line, "name")),
+                   *peer = json_string_value(json_object_get(line, "peer"));
         if (!line_name || !peer || strcmp(line_name, name) != 0) continue;
         print_one(name, value, unit, peer, json_number_value(json_object_get(line, "value")));
         met = true;
@@ -88,7 +92,8 @@ static ht_status time_documents(bench *b, ht_encoder_session *session, const cha
     if (!inputs) return HTI_NO_MEMORY(&b->err);
     size_t n_docs = 0, n_tokens = 0;
     for (size_t i = 0; i < n && n_docs < b->n_docs_wanted; i += every)
-        inputs[n_docs++] = (ht_encoder_input){member(json_array_get(b->docs, i), "title"), member(json_array_get(b->docs, i), "text")};
+        inputs[n_docs++] =
+            (ht_encoder_input){member(json_array_get(b->docs, i), "title"), member(json_array_get(b->docs, i), "text")};
     double rates[PASSES];
     ht_status status = HT_OK;
     for (size_t pass = 0; status == HT_OK && pass < PASSES + 1; pass++) { /* the first one warms up */
@@ -178,7 +183,8 @@ static ht_status run(bench *b)
         for (size_t i = 0; i < HTI_LEN(precisions); i++) {
             ht_pool *pool;
             HT_TRY(ht_pool_new(threads, &pool, &b->err));
-            (void)snprintf(label, sizeof label, "%s, %zu thread%s:", precisions[i].name, threads, threads > 1 ? "s" : "");
+            (void)snprintf(label, sizeof label, "%s, %zu thread%s:", precisions[i].name, threads,
+                           threads > 1 ? "s" : "");
             const ht_status status = time_all(b, pool, precisions[i].precision, label);
             ht_pool_free(pool);
             HT_TRY(status);
@@ -193,10 +199,14 @@ int main(int argc, char **argv)
     bench b = {.n_docs_wanted = 350};
     for (int i = 1; i < argc; i++) {
         const bool has_value = i + 1 < argc;
-        if (has_value && strcmp(argv[i], "--docs") == 0) b.n_docs_wanted = (size_t)strtoull(argv[++i], NULL, 10);
-        else if (has_value && strcmp(argv[i], "--peer") == 0) b.peer = argv[++i];
-        else if (!b.model) b.model = argv[i];
-        else b.folder = argv[i];
+        if (has_value && strcmp(argv[i], "--docs") == 0)
+            b.n_docs_wanted = (size_t)strtoull(argv[++i], NULL, 10);
+        else if (has_value && strcmp(argv[i], "--peer") == 0)
+            b.peer = argv[++i];
+        else if (!b.model)
+            b.model = argv[i];
+        else
+            b.folder = argv[i];
     }
     if (!b.model || !b.folder || b.n_docs_wanted == 0) {
         fprintf(stderr, "usage: bench_encode MODEL FOLDER [--docs N] [--peer FILE]\n");

@@ -78,9 +78,9 @@ static ht_status measure(const char *name, pass_fn pass, void *ud, const texts *
     }
     qsort(seconds, N_PASSES, sizeof *seconds, ascending);
     const double megabytes = (double)all->bytes * 1e-6, best = megabytes / seconds[0];
-    printf(
-        "{\"bench\": \"text\", \"name\": \"%s\", \"value\": %.1f, \"unit\": \"MB/s\", \"median\": %.1f, \"spread\": %.3f",
-        name, best, megabytes / seconds[N_PASSES / 2], seconds[3 * N_PASSES / 4] / seconds[0]);
+    printf("{\"bench\": \"text\", \"name\": \"%s\", \"value\": %.1f, \"unit\": \"MB/s\", "
+           "\"median\": %.1f, \"spread\": %.3f",
+           name, best, megabytes / seconds[N_PASSES / 2], seconds[3 * N_PASSES / 4] / seconds[0]);
     if (peer > 0.0) printf(", \"peer\": %.1f, \"ratio\": %.2f", peer, best / peer);
     puts("}");
     return HT_OK;

@@ -19,7 +19,8 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$(cksum <bench/requirements.txt)
     # torch alone: what it requires is 5 GB of CUDA libraries that no CPU path touches.
     $pip install -q --no-cache-dir --no-deps torch==2.15.0
     # What is left out is said, by design: see torch_cpu.py.
-    $pip install -q --no-cache-dir -r bench/requirements.txt 2>&1 | grep -v 'torch 2.15.0 requires\|dependency resolver' >&2 || true
+    $pip install -q --no-cache-dir -r bench/requirements.txt 2>&1 |
+        grep -v 'torch 2.15.0 requires\|dependency resolver' >&2 || true
     "$venv/bin/python" bench/peers/torch_cpu.py
     cksum <bench/requirements.txt >"$stamp"
 fi

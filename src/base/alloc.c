@@ -53,8 +53,8 @@ static void count(size_t old_size, size_t new_size)
     const uint64_t change = (uint64_t)new_size - (uint64_t)old_size; /* wraps when it shrinks */
     const uint64_t live = atomic_fetch_add_explicit(&live_bytes, change, memory_order_relaxed) + change;
     uint64_t peak = atomic_load_explicit(&peak_bytes, memory_order_relaxed);
-    while (live > peak &&
-           !atomic_compare_exchange_weak_explicit(&peak_bytes, &peak, live, memory_order_relaxed, memory_order_relaxed)) {
+    while (live > peak && !atomic_compare_exchange_weak_explicit(&peak_bytes, &peak, live, memory_order_relaxed,
+                                                                 memory_order_relaxed)) {
     }
 }
 

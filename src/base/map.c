@@ -33,7 +33,8 @@ static size_t slot_of(const hti_map *map, ht_text key, uint64_t hash)
         const uint32_t number = map->slots[at];
         if (number == HTI_MAP_NONE) return at;
         const hti_map_entry *entry = &map->entries[number];
-        if (entry->hash == hash && entry->len == key.len && (key.len == 0 || memcmp(entry->key, key.data, key.len) == 0))
+        if (entry->hash == hash && entry->len == key.len &&
+            (key.len == 0 || memcmp(entry->key, key.data, key.len) == 0))
             return at;
     }
 }
@@ -91,7 +92,8 @@ ht_status hti_map_put(hti_map *map, ht_text key, uint32_t value, uint32_t *entry
     const size_t at = slot_of(map, key, hash);
     *inserted = map->slots[at] == HTI_MAP_NONE;
     if (*inserted) {
-        if (map->n >= HTI_MAP_NONE - 1 || key.len > UINT32_MAX) return HT_FAIL(err, LIMIT, "too many or too long keys in a map");
+        if (map->n >= HTI_MAP_NONE - 1 || key.len > UINT32_MAX)
+            return HT_FAIL(err, LIMIT, "too many or too long keys in a map");
         HT_TRY(hti_reserve(&map->entries, &map->cap_entries, map->n + 1, sizeof *map->entries, err));
         const char *copy;
         HT_TRY(copy_key(map, key, &copy, err));

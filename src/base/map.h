@@ -30,7 +30,8 @@ uint32_t hti_map_find(const hti_map *map, ht_text key);
  * Finds the key or inserts it with `value`; *entry is its number, *inserted tells which. Keys are
  * copied. At most 2^32 - 2 entries of at most 2^32 - 1 bytes.
  */
-HT_CHECKED ht_status hti_map_put(hti_map *map, ht_text key, uint32_t value, uint32_t *entry, bool *inserted, ht_error *err);
+HT_CHECKED ht_status hti_map_put(hti_map *map, ht_text key, uint32_t value, uint32_t *entry, bool *inserted,
+                                 ht_error *err);
 /* Value of a key, or `otherwise`. */
 uint32_t hti_map_get(const hti_map *map, ht_text key, uint32_t otherwise);
 

@@ -18,9 +18,9 @@ void hti_log(ht_log_level level, const char *fmt, ...) HT_PRINTF(2, 3);
 /* The value is a constant, so that compilers and analyzers see that a failure is never HT_OK. */
 #define HT_FAIL(err, status, ...) ((void)hti_fail((err), HT_##status, __VA_ARGS__), (ht_status)HT_##status)
 
-#define HT_TRY(expr)                                 \
-    do {                                             \
-        const ht_status hti_status_ = (expr);        \
+#define HT_TRY(expr)                                  \
+    do {                                              \
+        const ht_status hti_status_ = (expr);         \
         if (hti_status_ != HT_OK) return hti_status_; \
     } while (0)
 

@@ -12,10 +12,7 @@
 
 #include <math.h>
 
-bool hti_hit_is_worse(ht_hit a, ht_hit b)
-{
-    return a.score != b.score ? a.score < b.score : a.doc > b.doc;
-}
+bool hti_hit_is_worse(ht_hit a, ht_hit b) { return a.score != b.score ? a.score < b.score : a.doc > b.doc; }
 
 static void sift_up(ht_hit *hits, size_t at)
 {

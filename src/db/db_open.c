@@ -27,7 +27,8 @@ enum { BUSY_MS = 5000, CHECKPOINT_BUSY_MS = 100 };
 static int file_errno(sqlite3_file *file)
 {
     int number = 0;
-    if (!file || !file->pMethods || file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number) != SQLITE_OK) return 0;
+    if (!file || !file->pMethods || file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number) != SQLITE_OK)
+        return 0;
     return number;
 }
 
@@ -102,8 +103,9 @@ static int configure(hti_db *db)
     const bool writes = db->mode != HTI_DB_READ;
     static const struct {
         int option, value;
-    } wanted[] = {{SQLITE_DBCONFIG_DEFENSIVE, 1},     {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0}, {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
-                  {SQLITE_DBCONFIG_ENABLE_VIEW, 0},   {SQLITE_DBCONFIG_DQS_DML, 0},        {SQLITE_DBCONFIG_DQS_DDL, 0}};
+    } wanted[] = {{SQLITE_DBCONFIG_DEFENSIVE, 1},      {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+                  {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0}, {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+                  {SQLITE_DBCONFIG_DQS_DML, 0},        {SQLITE_DBCONFIG_DQS_DDL, 0}};
     (void)sqlite3_extended_result_codes(handle, 1);
     for (size_t i = 0; i < HTI_LEN(wanted); i++) {
         const int rc = sqlite3_db_config(handle, wanted[i].option, wanted[i].value, NULL);
@@ -147,8 +149,8 @@ static void immutable_name(hti_buffer *name, const char *path)
     hti_buffer_text(name, "file:");
     for (const char *at = path; *at; at++) {
         const unsigned char byte = (unsigned char)*at;
-        const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-                           strchr("/._-", byte) != NULL;
+        const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                           (byte >= '0' && byte <= '9') || strchr("/._-", byte) != NULL;
         hti_buffer_printf(name, plain ? "%c" : "%%%02X", byte);
     }
     hti_buffer_text(name, "?immutable=1");
@@ -160,8 +162,9 @@ static ht_status open_reader(hti_db *db, ht_error *err)
     const bool no_index = (rc & 0xFF) == SQLITE_CANTOPEN || (rc & 0xFF) == SQLITE_READONLY;
     if (!no_index) return rc == SQLITE_OK ? HT_OK : hti_db_fail(db, rc, "open", err);
     if (!log_is_empty(db))
-        return HT_FAIL(err, IO, "%s: cannot read its unfinished log without permission to write; open it once as a user who "
-                                "may write, or copy the directory",
+        return HT_FAIL(err, IO,
+                       "%s: cannot read its unfinished log without permission to write; open it once as a user who "
+                       "may write, or copy the directory",
                        db->path);
     hti_buffer name;
     hti_buffer_init(&name);

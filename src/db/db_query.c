@@ -111,7 +111,8 @@ static int code_at_end(ht_text line)
     const char *found = memmem(line.data, line.len, mark, sizeof mark - 1);
     int code = 0;
     if (!found) return SQLITE_OK;
-    for (const char *at = found + sizeof mark - 1; at < line.data + line.len && *at >= '0' && *at <= '9' && code < 100000; at++)
+    for (const char *at = found + sizeof mark - 1;
+         at < line.data + line.len && *at >= '0' && *at <= '9' && code < 100000; at++)
         code = 10 * code + (*at - '0');
     return (code & 0xFF) == SQLITE_NOMEM || (code & 0xFF) == SQLITE_IOERR ? code : SQLITE_OK;
 }

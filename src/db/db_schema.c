@@ -68,7 +68,8 @@ static bool is_known(const hti_db_schema *schema, ht_text sql)
 static ht_status check_objects(hti_db *db, const hti_db_schema *schema, ht_error *err)
 {
     hti_query *query;
-    HT_TRY(hti_db_query(db, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'",
+    HT_TRY(hti_db_query(db,
+                        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'",
                         &query, err));
     size_t n = 0;
     bool row = true, known = true;
@@ -110,12 +111,13 @@ ht_status hti_db_settle_schema(hti_db *db, const hti_db_schema *schema, ht_error
         return HT_FAIL(err, CORRUPT, "%s: not the database of a %s (application id %lld)", db->path, schema->name,
                        (long long)is.application_id);
     if (is.version > present)
-        return HT_FAIL(err, VERSION, "%s: version %lld, but this program knows versions up to %lld; use a newer one", db->path,
-                       (long long)is.version, (long long)present);
+        return HT_FAIL(err, VERSION, "%s: version %lld, but this program knows versions up to %lld; use a newer one",
+                       db->path, (long long)is.version, (long long)present);
     const bool older = is.version < present;
     if (older && db->mode == HTI_DB_READ)
-        return HT_FAIL(err, VERSION, "%s: version %lld is older than %lld; open it once for writing to bring it up to date",
-                       db->path, (long long)is.version, (long long)present);
+        return HT_FAIL(err, VERSION,
+                       "%s: version %lld is older than %lld; open it once for writing to bring it up to date", db->path,
+                       (long long)is.version, (long long)present);
     if (older) HT_TRY(write_schema(db, schema, err));
     return check_objects(db, schema, err);
 }

@@ -1,7 +1,8 @@
 /*
  * encoder.c - opening a model: description, profile, tokenizer and packed weights, and what can be asked of it.
  *
- * Opening runs on the pool in one section: the tokenizer is piece 0, the packing and hashing of weights the rest, so the
+ * Opening runs on the pool in one section: the tokenizer is piece 0, the packing and hashing of weights the rest,
+ * so the
  * time to a first answer is the longer of the two and not their sum.
  * The digest covers what vectors depend on: tensors, tokenizer file and the configuration read; not the profile,
  * which its users keep beside it.

@@ -17,6 +17,7 @@ typedef struct hti_forward_input {
 } hti_forward_input;
 
 /* Hidden states [n, hidden] into `hidden`. INVALID for an id outside the vocabulary. */
-HT_CHECKED ht_status hti_encoder_forward_ids(ht_encoder_session *session, const hti_forward_input *input, float *hidden, ht_error *err);
+HT_CHECKED ht_status hti_encoder_forward_ids(ht_encoder_session *session, const hti_forward_input *input, float *hidden,
+                                             ht_error *err);
 
 #endif

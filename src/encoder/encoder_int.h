@@ -1,7 +1,8 @@
 /*
  * encoder_int.h - what the files of the encoder share: packed weights, the forward pass, a call's tokens.
  *
- * Widths are padded with zeros to multiples of HTI_PANEL so that the kernels need no edges: hidden, intermediate, and each
+ * Widths are padded with zeros to multiples of HTI_PANEL so that the kernels need no edges: hidden, intermediate,
+ * and each
  * head on its own (a head of 8 becomes 32 wide). Padding adds zeros to sums and changes no result.
  */
 #ifndef HTI_ENCODER_ENCODER_INT_H
@@ -36,7 +37,7 @@ typedef struct hti_weights {
     const hti_model *model;
     bool bf16;
     size_t hidden, hidden_pad, n_heads, head_dim, head_pad, inner, wide_pad; /* inner = n_heads * head_pad */
-    float *positions; /* [max_positions, hidden], type 0 added */
+    float *positions;                                                        /* [max_positions, hidden], type 0 added */
     hti_norm_weights embedding_norm;
     hti_bert_packed_layer *layers; /* [n_layers] */
     void *memory;                  /* panels */
@@ -55,7 +56,8 @@ struct ht_encoder {
 /* ---- weights.c ---- */
 
 /*
- * Opening in two steps: prepare sizes the memory and lists the pieces of work; each piece may then run on any thread, once.
+ * Opening in two steps: prepare sizes the memory and lists the pieces of work; each piece may then run on any
+ * thread, once.
  */
 typedef struct hti_packing hti_packing;
 HT_CHECKED ht_status hti_packing_new(hti_weights *weights, const hti_model *model, hti_packing **out, ht_error *err);
@@ -72,10 +74,10 @@ void hti_weights_deinit(hti_weights *weights);
 typedef struct hti_forward {
     const hti_weights *weights;
     size_t max_rows;
-    float *x;       /* [max_rows, hidden_pad]: the states, and the result */
-    uint16_t *x16;  /* the same as bf16 (bf16 only) */
+    float *x;      /* [max_rows, hidden_pad]: the states, and the result */
+    uint16_t *x16; /* the same as bf16 (bf16 only) */
     void *qkv, *context, *wide;
-    void *scratch;  /* attention */
+    void *scratch; /* attention */
     void *memory;
 } hti_forward;
 
@@ -89,7 +91,8 @@ typedef struct hti_block {
     const ht_monitor *monitor;
 } hti_block;
 
-HT_CHECKED ht_status hti_forward_init(hti_forward *forward, const hti_weights *weights, size_t max_rows, size_t max_text, ht_error *err);
+HT_CHECKED ht_status hti_forward_init(hti_forward *forward, const hti_weights *weights, size_t max_rows,
+                                      size_t max_text, ht_error *err);
 void hti_forward_deinit(hti_forward *forward);
 /* Leaves the last hidden states in forward->x. CANCELLED by the monitor. */
 HT_CHECKED ht_status hti_forward_run(hti_forward *forward, const hti_block *block, ht_error *err);
@@ -114,8 +117,8 @@ typedef struct hti_call_tokens {
     hti_buffer joined;
     size_t *joined_offsets; /* [n_texts + 1] */
     size_t cap_texts;
-    size_t *offsets; /* [n_texts + 1] */
-    uint8_t *truncated; /* [n_texts] */
+    size_t *offsets;               /* [n_texts + 1] */
+    uint8_t *truncated;            /* [n_texts] */
     uint32_t *ids, *starts, *ends; /* [offsets[n_texts]] */
     size_t cap_ids, cap_starts, cap_ends;
     struct hti_token_share *shares; /* [n_shares] */

@@ -3,7 +3,8 @@
  *
  *   x = norm(word + position + type)
  *   each layer: x = norm(x + attention(x)),  x = norm(x + down(gelu(up(x))))
- * (Devlin et al. 2019; dropout is for training). Linear layers see one matrix [rows, hidden] of all tokens of the block,
+ * (Devlin et al. 2019; dropout is for training). Linear layers see one matrix [rows, hidden] of all tokens of the
+ * block,
  * text behind text without padding; attention runs text by text. In bf16 the states x stay f32 and are rounded only as
  * operands of a product.
  * Invariant: each kernel's row depends on that row alone (attention: on that text alone), so where a text stands in a
@@ -60,12 +61,14 @@ void hti_forward_deinit(hti_forward *forward)
 static void run_norm(const hti_forward *f, size_t n_rows, const hti_norm_weights *norm)
 {
     const hti_weights *w = f->weights;
-    const hti_norm job = {f->x, w->hidden_pad, n_rows, w->hidden, norm->weight, norm->bias, w->model->bert.norm_eps, f->x16};
+    const hti_norm job = {f->x,       w->hidden_pad,           n_rows, w->hidden, norm->weight,
+                          norm->bias, w->model->bert.norm_eps, f->x16};
     w->kernels->norm(&job);
 }
 
 /* c = end(a x linear); strides are the padded widths. */
-static void run_linear(const hti_forward *f, size_t n_rows, const void *a, const hti_linear *linear, void *c, hti_gemm_end end)
+static void run_linear(const hti_forward *f, size_t n_rows, const void *a, const hti_linear *linear, void *c,
+                       hti_gemm_end end)
 {
     const hti_weights *w = f->weights;
     const hti_gemm job = {a, linear->k, n_rows, linear->panels, linear->bias, linear->k, linear->n, c, linear->n, end};
@@ -76,7 +79,9 @@ static void embed(const hti_forward *f, const hti_block *block)
 {
     const hti_weights *w = f->weights;
     const hti_tensor *words = w->model->bert.words;
-    const hti_element type = words->dtype == HTI_DTYPE_F16 ? HTI_ELEMENT_F16 : words->dtype == HTI_DTYPE_BF16 ? HTI_ELEMENT_BF16 : HTI_ELEMENT_F32;
+    const hti_element type = words->dtype == HTI_DTYPE_F16    ? HTI_ELEMENT_F16
+                             : words->dtype == HTI_DTYPE_BF16 ? HTI_ELEMENT_BF16
+                                                              : HTI_ELEMENT_F32;
     const size_t row_bytes = w->hidden * (words->dtype == HTI_DTYPE_F32 ? 4 : 2);
     float *x = f->x;
     for (size_t i = 0; i < block->n_texts; i++)

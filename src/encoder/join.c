@@ -1,7 +1,8 @@
 /*
  * join.c - title and text as one string.
  *
- * Corpora often repeat the title at the head of the text; the model should see it once. Rule and whitespace are those of
+ * Corpora often repeat the title at the head of the text; the model should see it once. Rule and whitespace are
+ * those of
  * the measurements the default profile rests on: Python's str.strip, then startswith.
  */
 #include "encoder_int.h"
@@ -17,7 +18,8 @@ static size_t space_len(ht_text text)
     if (b[0] == 0xC2 && text.len >= 2) return b[1] == 0x85 || b[1] == 0xA0 ? 2 : 0; /* U+0085, U+00A0 */
     if (b[0] < 0xE1 || b[0] > 0xE3 || text.len < 3) return 0;
     const uint32_t c = (uint32_t)(b[0] & 0x0F) << 12 | (uint32_t)(b[1] & 0x3F) << 6 | (uint32_t)(b[2] & 0x3F);
-    const bool space = c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    const bool space = c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+                       c == 0x205F || c == 0x3000;
     return space ? 3 : 0;
 }
 

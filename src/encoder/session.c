@@ -1,9 +1,11 @@
 /*
  * session.c - calls: texts to tokens, tokens to blocks, blocks through the model on the pool, vectors out.
  *
- * Layout: the vectors of all texts stand behind each other in one array whose offsets are known before the model runs (which
+ * Layout: the vectors of all texts stand behind each other in one array whose offsets are known before the model
+ * runs (which
  * tokens are kept depends on ids alone), so every block writes its own part.
- * Blocks hold whole texts, at most max_rows rows. They are cut smaller when there are threads without work: block cuts are
+ * Blocks hold whole texts, at most max_rows rows. They are cut smaller when there are threads without work: block
+ * cuts are
  * free to follow the thread count because they never change a text's bits (kernel/encoder_kernels.h).
  * Thread rule: a session serves one call at a time; inside, thread t of the pool uses forwards[t].
  * Lock order: `progress` alone.
@@ -43,7 +45,8 @@ static ht_status make_forwards(ht_encoder_session *session, ht_error *err)
     if (!session->forwards) return HTI_NO_MEMORY(err);
     session->n_forwards = n;
     for (size_t i = 0; i < n; i++)
-        HT_TRY(hti_forward_init(&session->forwards[i], &encoder->weights, HTI_MAX(max_text, (size_t)BLOCK_ROWS), max_text, err));
+        HT_TRY(hti_forward_init(&session->forwards[i], &encoder->weights, HTI_MAX(max_text, (size_t)BLOCK_ROWS),
+                                max_text, err));
     return HT_OK;
 }
 
@@ -70,7 +73,7 @@ void ht_encoder_session_free(ht_encoder_session *session)
     for (size_t i = 0; i < session->n_forwards; i++) hti_forward_deinit(&session->forwards[i]);
     hti_free(session->forwards);
     hti_mutex_free(session->progress);
-    void *const arrays[] = {session->keep, session->offsets,  session->ids,     session->starts, session->ends,
+    void *const arrays[] = {session->keep,     session->offsets, session->ids,    session->starts, session->ends,
                             session->n_tokens, session->vectors, session->pooled, session->blocks};
     for (size_t i = 0; i < HTI_LEN(arrays); i++) hti_free(arrays[i]);
     hti_free(session);
@@ -84,7 +87,8 @@ static ht_status mark_kept(ht_encoder_session *session, bool drop, ht_error *err
     const hti_call_tokens *tokens = &session->tokens;
     const size_t n = tokens->offsets[tokens->n_texts];
     HT_TRY(hti_reserve(&session->keep, &session->cap_keep, n, 1, err));
-    for (size_t i = 0; i < n; i++) session->keep[i] = !drop || !hti_bits_get(session->encoder->punctuation, tokens->ids[i]);
+    for (size_t i = 0; i < n; i++)
+        session->keep[i] = !drop || !hti_bits_get(session->encoder->punctuation, tokens->ids[i]);
     return HT_OK;
 }
 
@@ -122,7 +126,8 @@ static ht_status cut_blocks(ht_encoder_session *session, ht_error *err)
 {
     const hti_call_tokens *tokens = &session->tokens;
     const size_t fair = tokens->offsets[tokens->n_texts] / (2 * session->n_forwards);
-    const size_t most = session->n_forwards == 1 ? BLOCK_ROWS : HTI_MIN(HTI_MAX(fair, (size_t)MIN_BLOCK_ROWS), (size_t)BLOCK_ROWS);
+    const size_t most =
+        session->n_forwards == 1 ? BLOCK_ROWS : HTI_MIN(HTI_MAX(fair, (size_t)MIN_BLOCK_ROWS), (size_t)BLOCK_ROWS);
     HT_TRY(hti_reserve(&session->blocks, &session->cap_blocks, tokens->n_texts + 1, sizeof *session->blocks, err));
     session->n_blocks = 0;
     size_t rows = 0;
@@ -203,7 +208,8 @@ static ht_status run_model(ht_encoder_session *session, call_kind kind, const ht
 {
     const size_t dim = session->encoder->weights.hidden, n_texts = session->tokens.n_texts;
     HT_TRY(cut_blocks(session, err));
-    HT_TRY(hti_reserve(&session->vectors, &session->cap_vectors, hti_mul(session->offsets[n_texts], dim), sizeof(float), err));
+    HT_TRY(hti_reserve(&session->vectors, &session->cap_vectors, hti_mul(session->offsets[n_texts], dim), sizeof(float),
+                       err));
     HT_TRY(hti_reserve(&session->pooled, &session->cap_pooled, hti_mul(n_texts, dim), sizeof(float), err));
     encode_job job = {session, monitor, kind, 0};
     HT_TRY(hti_pool_run(session->encoder->pool, session->n_blocks, run_block, &job, err));
@@ -269,8 +275,8 @@ ht_status ht_encoder_hidden(ht_encoder_session *session, ht_role role, const ht_
     return call(session, &(call_args){inputs, n_inputs, CALL_HIDDEN, false, monitor}, out, err);
 }
 
-ht_status ht_encoder_tokenize(ht_encoder_session *session, ht_role role, const ht_encoder_input *inputs, size_t n_inputs,
-                              const ht_encoding **out, ht_error *err)
+ht_status ht_encoder_tokenize(ht_encoder_session *session, ht_role role, const ht_encoder_input *inputs,
+                              size_t n_inputs, const ht_encoding **out, ht_error *err)
 {
     (void)role;
     return call(session, &(call_args){inputs, n_inputs, CALL_TOKENS, false, NULL}, out, err);
@@ -284,13 +290,16 @@ ht_text ht_encoder_joined_text(const ht_encoder_session *session, size_t text)
     return len ? (ht_text){tokens->joined.data + first, len} : (ht_text){"", 0};
 }
 
-ht_status hti_encoder_forward_ids(ht_encoder_session *session, const hti_forward_input *input, float *hidden, ht_error *err)
+ht_status hti_encoder_forward_ids(ht_encoder_session *session, const hti_forward_input *input, float *hidden,
+                                  ht_error *err)
 {
     const hti_weights *w = &session->encoder->weights;
     if (input->n == 0 || input->n > session->encoder->info.max_tokens)
-        return HT_FAIL(err, INVALID, "%zu ids: 1 to %u go through the model", input->n, session->encoder->info.max_tokens);
+        return HT_FAIL(err, INVALID, "%zu ids: 1 to %u go through the model", input->n,
+                       session->encoder->info.max_tokens);
     for (size_t i = 0; i < input->n; i++)
-        if (input->ids[i] >= w->model->bert.vocab_size) return HT_FAIL(err, INVALID, "id %u is not in the vocabulary", input->ids[i]);
+        if (input->ids[i] >= w->model->bert.vocab_size)
+            return HT_FAIL(err, INVALID, "id %u is not in the vocabulary", input->ids[i]);
     const size_t offsets[] = {0, input->n};
     const hti_block block = {input->ids, offsets, input->attention, 1, input->n_layers, NULL};
     hti_forward *forward = &session->forwards[0];

@@ -1,10 +1,12 @@
 /*
  * tokens.c - the texts of a call joined, checked and cut into ids.
  *
- * Layout: texts are shared out in equal runs, at most MAX_SHARES of them whatever the pool; each run has a tokenizer session
+ * Layout: texts are shared out in equal runs, at most MAX_SHARES of them whatever the pool; each run has a
+ * tokenizer session
  * and buffers of its own, so which thread does it leaves no trace; then all runs are copied behind each other.
  * Thread rule: a share is touched by one thread at a time; the flat arrays by the caller alone.
- * Easy to get wrong: buffers belong to shares, not threads, or a second identical call could allocate on the thread that
+ * Easy to get wrong: buffers belong to shares, not threads, or a second identical call could allocate on the thread
+ * that
  * got the long texts this time.
  */
 #include "encoder_int.h"
@@ -104,7 +106,8 @@ static ht_status run_share(void *ud, size_t chunk, size_t thread, ht_error *err)
     if (!share->session) HT_TRY(hti_tokenizer_session_new(tokens->encoder->tokenizer, &share->session, err));
     share->n = 0;
     for (size_t i = first; i < end; i++) {
-        const ht_text text = {tokens->joined.data + tokens->joined_offsets[i], tokens->joined_offsets[i + 1] - tokens->joined_offsets[i]};
+        const ht_text text = {tokens->joined.data + tokens->joined_offsets[i],
+                              tokens->joined_offsets[i + 1] - tokens->joined_offsets[i]};
         hti_token_ids made;
         HT_TRY(append_text(share, text.len ? text : (ht_text){"", 0}, tokens->encoder->info.max_tokens, &made, err));
         tokens->truncated[i] = made.truncated;
@@ -163,7 +166,8 @@ static ht_status reserve_texts(hti_call_tokens *tokens, size_t n, ht_error *err)
     return HT_OK;
 }
 
-ht_status hti_call_tokens_run(hti_call_tokens *tokens, const ht_encoder_input *inputs, size_t n, const ht_monitor *monitor, ht_error *err)
+ht_status hti_call_tokens_run(hti_call_tokens *tokens, const ht_encoder_input *inputs, size_t n,
+                              const ht_monitor *monitor, ht_error *err)
 {
     tokens->n_texts = 0;
     HT_TRY(reserve_texts(tokens, n, err));

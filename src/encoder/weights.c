@@ -1,11 +1,13 @@
 /*
  * weights.c - a model's tensors into the form that the kernels multiply, and their digest.
  *
- * Everything is one block of panels (bf16 or f32) and one block of floats (biases, norms, positions). The work is cut into
+ * Everything is one block of panels (bf16 or f32) and one block of floats (biases, norms, positions). The work is
+ * cut into
  * pieces that a pool runs in any order: some panels of one linear layer, or the hash of some megabytes of one tensor.
  * Workload: MiniLM has 10.6 M weights in 24 linear layers, 42 MB of f32 in the file; opening must stay far below the
  * 350 ms that a first answer may take, and is bound by page faults of the mapping.
- * Easy to get wrong: q, k and v stand in one matrix, part after part, each head padded on its own; the output projection
+ * Easy to get wrong: q, k and v stand in one matrix, part after part, each head padded on its own; the output
+ * projection
  * has the same padding in its columns.
  */
 #include "encoder_int.h"
@@ -20,8 +22,8 @@ enum { PANELS_PER_PIECE = 12, HASH_PIECE = 4 << 20 };
 typedef struct linear_source {
     hti_linear *linear;
     hti_linear_weights parts[3];
-    size_t n_parts, part_rows; /* rows of a part, padded */
-    size_t n_rows, n_columns;  /* of a part's tensor */
+    size_t n_parts, part_rows;    /* rows of a part, padded */
+    size_t n_rows, n_columns;     /* of a part's tensor */
     bool head_rows, head_columns; /* rows or columns stand in padded heads */
 } linear_source;
 
@@ -42,7 +44,9 @@ struct hti_packing {
 
 static hti_element element_of(const hti_tensor *tensor)
 {
-    return tensor->dtype == HTI_DTYPE_F16 ? HTI_ELEMENT_F16 : tensor->dtype == HTI_DTYPE_BF16 ? HTI_ELEMENT_BF16 : HTI_ELEMENT_F32;
+    return tensor->dtype == HTI_DTYPE_F16    ? HTI_ELEMENT_F16
+           : tensor->dtype == HTI_DTYPE_BF16 ? HTI_ELEMENT_BF16
+                                             : HTI_ELEMENT_F32;
 }
 
 static size_t element_size(const hti_tensor *tensor) { return tensor->dtype == HTI_DTYPE_F32 ? 4 : 2; }

@@ -46,9 +46,9 @@ HTI_INLINE void tile_product(const gemm_tile *t, const size_t rows, const size_t
         for (size_t j = 0; j < GEMM_BLOCKS; j++) v16_store(t->out + i * HTI_PANEL + column + 16 * j, sums[i][j]);
 }
 
-#define TILE_CASE(n)                                                                                                   \
-    case n:                                                                                                            \
-        for (size_t c = 0; c < HTI_PANEL; c += 16 * GEMM_BLOCKS) tile_product(t, n, c);                                \
+#define TILE_CASE(n)                                                                    \
+    case n:                                                                             \
+        for (size_t c = 0; c < HTI_PANEL; c += 16 * GEMM_BLOCKS) tile_product(t, n, c); \
         break;
 
 /* 1 <= rows <= GEMM_ROWS. */
@@ -76,7 +76,8 @@ static void run_tile(const gemm_tile *t, size_t rows)
 }
 
 /* Sums of a tile [rows, 32] -> c, through bias and the product's end. */
-HTI_INLINE void end_tile(const float *sums, const float *bias, float *c, size_t ldc, size_t rows, const hti_gemm_end end)
+HTI_INLINE void end_tile(const float *sums, const float *bias, float *c, size_t ldc, size_t rows,
+                         const hti_gemm_end end)
 {
     for (size_t j = 0; j < HTI_PANEL; j += 16) {
         const v16 b = v16_load(bias + j);
@@ -95,7 +96,8 @@ static void gemm(const hti_gemm *g)
     _Alignas(64) float sums[GEMM_ROWS * HTI_PANEL];
     for (size_t panel = 0; panel < g->n; panel += HTI_PANEL) {
         const float *bias = g->bias + panel;
-        gemm_tile tile = {.b = (const float *)g->b + panel * g->k, .lda = g->lda, .ldb = HTI_PANEL, .k = g->k, .out = sums};
+        gemm_tile tile = {
+            .b = (const float *)g->b + panel * g->k, .lda = g->lda, .ldb = HTI_PANEL, .k = g->k, .out = sums};
         for (size_t row = 0; row < g->m; row += GEMM_ROWS) {
             const size_t rows = HTI_MIN(g->m - row, (size_t)GEMM_ROWS);
             float *c = (float *)g->c + row * g->ldc + panel;
@@ -114,7 +116,8 @@ static void pack(const float *rows, size_t k, void *panel)
 {
     float *out = panel;
     for (size_t i = 0; i < k; i += 16)
-        for (size_t j = 0; j < HTI_PANEL; j += 16) v16_transpose(rows + j * k + i, k, out + i * HTI_PANEL + j, HTI_PANEL);
+        for (size_t j = 0; j < HTI_PANEL; j += 16)
+            v16_transpose(rows + j * k + i, k, out + i * HTI_PANEL + j, HTI_PANEL);
 }
 
 /* ---- attention ---- */
@@ -171,14 +174,16 @@ static void run_group(const attend_group *g)
     }
     mask_scores(t, g->scores, g->rows, g->n_padded);
     float shares[GEMM_ROWS];
-    for (size_t i = 0; i < g->rows; i++) shares[i] = 1.0f / soften_row(g->scores + i * g->n_padded, g->n_padded, t->scale);
+    for (size_t i = 0; i < g->rows; i++)
+        shares[i] = 1.0f / soften_row(g->scores + i * g->n_padded, g->n_padded, t->scale);
     product = (gemm_tile){.a = g->scores, .lda = g->n_padded, .ldb = t->ld, .k = t->n_tokens, .out = tile};
     for (size_t j = 0; j < t->head_dim; j += HTI_PANEL) {
         product.b = g->v + j;
         run_tile(&product, g->rows);
         for (size_t i = 0; i < g->rows; i++)
             for (size_t c = 0; c < HTI_PANEL; c += 16)
-                v16_store(g->out + i * t->ldo + j + c, v16_mul(v16_load(tile + i * HTI_PANEL + c), v16_splat(shares[i])));
+                v16_store(g->out + i * t->ldo + j + c,
+                          v16_mul(v16_load(tile + i * HTI_PANEL + c), v16_splat(shares[i])));
     }
 }
 
@@ -221,8 +226,8 @@ static void attend(const hti_attention *t)
 
 _Static_assert(GEMM_ROWS <= HTI_SCORE_ROWS, "scratch holds the scores of a group");
 
-#define HTI_LANES_TABLE                                                                                                \
-    .widen = widen, .pack = pack, .gemm = gemm, .attend = attend, .norm = norm, .finish = finish, .exp = exp_row,      \
+#define HTI_LANES_TABLE                                                                                           \
+    .widen = widen, .pack = pack, .gemm = gemm, .attend = attend, .norm = norm, .finish = finish, .exp = exp_row, \
     .gelu = gelu_row, .gelu_bf16 = gelu_short_row
 
 #endif

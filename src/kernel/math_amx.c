@@ -8,7 +8,8 @@
  * Invariants: bits of a row depend on that row alone (tile rows are independent, k goes in order); rows behind the last
  * are multiplied and thrown away.
  * Thread rule: tile state is a thread's own; every entry configures it and gives it back.
- * Easy to get wrong: gcc 12's _tile_loadconfig names only 8 of its 64 bytes as input and _tile_loadd no memory at all, so
+ * Easy to get wrong: gcc 12's _tile_loadconfig names only 8 of its 64 bytes as input and _tile_loadd no memory at
+ * all, so
  * the compiler drops the stores before them; hence the statements below with a "memory" clobber.
  */
 #include "math_zmm.h"
@@ -35,7 +36,8 @@ static const tile_config whole_tiles = {
 #define TILES_END() __asm__ volatile("tilerelease" ::: "memory")
 #define TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t ::: "memory")
 #define TILE_LOAD(t, from, stride) __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t ::"r"(from), "r"(stride) : "memory")
-#define TILE_STORE(t, to, stride) __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" ::"r"(to), "r"(stride) : "memory")
+#define TILE_STORE(t, to, stride) \
+    __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" ::"r"(to), "r"(stride) : "memory")
 #define TILE_DOT(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c ::: "memory")
 
 enum { TILE = 512 }; /* elements of a bf16 tile */
@@ -69,16 +71,24 @@ HTI_INLINE void end_rows(const tile_end *e, size_t first, size_t end_row, const 
     }
 }
 
-/* a [32, k] x one panel -> sums; a shorter last block costs as much as a whole one. */
-HTI_INLINE void tile_sums(const uint16_t *a, size_t lda, const uint16_t *b, size_t k, float *sums)
+/* Rows of `e` that step `at` of a product over k ends, so that vector units work while tiles multiply. */
+HTI_INLINE void end_step(const tile_end *e, size_t at, size_t k, const hti_gemm_end end)
 {
-    const size_t row_bytes = lda * sizeof *a, sum_bytes = HTI_PANEL * sizeof *sums, tile_bytes = 64;
-    const uint16_t *low = a + 16 * lda;
+    const size_t per_step = (32 * 32 + k - 1) / k, first = at / 32 * per_step;
+    if (first < e->rows) end_rows(e, first, HTI_MIN(first + per_step, e->rows), end);
+}
+
+/* a [32, k] x one panel -> sums, while the sums before are ended. */
+HTI_INLINE void tile_sums(const hti_gemm *g, const uint16_t *a, const uint16_t *b, float *sums, const tile_end *before,
+                          const hti_gemm_end end)
+{
+    const size_t row_bytes = g->lda * sizeof *a, sum_bytes = HTI_PANEL * sizeof *sums, tile_bytes = 64;
+    const uint16_t *low = a + 16 * g->lda;
     TILE_ZERO(0);
     TILE_ZERO(1);
     TILE_ZERO(2);
     TILE_ZERO(3);
-    for (size_t i = 0; i < k; i += 32, b += 2 * TILE) {
+    for (size_t i = 0; i < g->k; i += 32, b += 2 * TILE) {
         TILE_LOAD(6, b, tile_bytes);
         TILE_LOAD(4, a + i, row_bytes);
         TILE_DOT(0, 4, 6);
@@ -87,6 +97,7 @@ HTI_INLINE void tile_sums(const uint16_t *a, size_t lda, const uint16_t *b, size
         TILE_LOAD(5, low + i, row_bytes);
         TILE_DOT(2, 5, 6);
         TILE_DOT(3, 5, 7);
+        end_step(before, i, g->k, end);
     }
     TILE_STORE(0, sums, sum_bytes);
     TILE_STORE(1, sums + 16, sum_bytes);
@@ -94,18 +105,20 @@ HTI_INLINE void tile_sums(const uint16_t *a, size_t lda, const uint16_t *b, size
     TILE_STORE(3, sums + 16 * HTI_PANEL + 16, sum_bytes);
 }
 
-/* The same for at most 16 rows. */
-HTI_INLINE void tile_sums_16(const uint16_t *a, size_t lda, const uint16_t *b, size_t k, float *sums)
+/* The same for at most 16 rows of a. */
+HTI_INLINE void tile_sums_16(const hti_gemm *g, const uint16_t *a, const uint16_t *b, float *sums,
+                             const tile_end *before, const hti_gemm_end end)
 {
-    const size_t row_bytes = lda * sizeof *a, sum_bytes = HTI_PANEL * sizeof *sums, tile_bytes = 64;
+    const size_t row_bytes = g->lda * sizeof *a, sum_bytes = HTI_PANEL * sizeof *sums, tile_bytes = 64;
     TILE_ZERO(0);
     TILE_ZERO(1);
-    for (size_t i = 0; i < k; i += 32, b += 2 * TILE) {
+    for (size_t i = 0; i < g->k; i += 32, b += 2 * TILE) {
         TILE_LOAD(6, b, tile_bytes);
         TILE_LOAD(4, a + i, row_bytes);
         TILE_DOT(0, 4, 6);
         TILE_LOAD(7, b + TILE, tile_bytes);
         TILE_DOT(1, 4, 7);
+        end_step(before, i, g->k, end);
     }
     TILE_STORE(0, sums, sum_bytes);
     TILE_STORE(1, sums + 16, sum_bytes);
@@ -113,21 +126,23 @@ HTI_INLINE void tile_sums_16(const uint16_t *a, size_t lda, const uint16_t *b, s
 
 HTI_INLINE void gemm_with_end(const hti_gemm *g, const hti_gemm_end end)
 {
-    _Alignas(64) float sums[32 * HTI_PANEL];
+    _Alignas(64) float sums[2][32 * HTI_PANEL];
     const size_t size = end == HTI_GEMM_ADD ? sizeof(float) : sizeof(uint16_t);
+    tile_end before = {.bias = g->bias};
+    size_t at = 0;
     for (size_t row = 0; row < g->m; row += 32) {
         const uint16_t *a = (const uint16_t *)g->a + row * g->lda;
         const size_t rows = HTI_MIN(g->m - row, (size_t)32);
-        for (size_t panel = 0; panel < g->n; panel += HTI_PANEL) {
+        for (size_t panel = 0; panel < g->n; panel += HTI_PANEL, at ^= 1) {
             const uint16_t *b = (const uint16_t *)g->b + panel * g->k;
             if (rows > 16)
-                tile_sums(a, g->lda, b, g->k, sums);
+                tile_sums(g, a, b, sums[at], &before, end);
             else
-                tile_sums_16(a, g->lda, b, g->k, sums);
-            const tile_end e = {sums, g->bias + panel, (char *)g->c + (row * g->ldc + panel) * size, g->ldc, rows};
-            end_rows(&e, 0, rows, end);
+                tile_sums_16(g, a, b, sums[at], &before, end);
+            before = (tile_end){sums[at], g->bias + panel, (char *)g->c + (row * g->ldc + panel) * size, g->ldc, rows};
         }
     }
+    end_rows(&before, 0, before.rows, end);
 }
 
 static void gemm_bf16(const hti_gemm *g)
@@ -195,7 +210,8 @@ static void pack_head_values(const tile_head *h, const uint16_t *values)
                 const uint16_t *row = values + i * t->ld + d;
                 __m512i even = _mm512_setzero_si512(), odd = even;
                 if (i < t->n_tokens) even = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)row));
-                if (i + 1 < t->n_tokens) odd = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(row + t->ld)));
+                if (i + 1 < t->n_tokens)
+                    odd = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(row + t->ld)));
                 _mm512_store_si512(out, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
             }
 }
@@ -222,25 +238,52 @@ static void score_tiles(const tile_head *h, const uint16_t *q)
     }
 }
 
-/* A row of scores -> bf16 weights 2^((score - largest) scale / ln 2); returns their sum before rounding. */
-static float weigh_row(const float *scores, size_t n_padded, float scale, uint16_t *weights)
+V16_POLY(exp2_poly, COEFFICIENTS(HTI_EXP2_POLY))
+
+/* 2^x as 2^(x - floor x) 2^(floor x); any x down to -1e30. */
+HTI_INLINE v16 exp2_short(v16 x) { return _mm512_scalef_ps(exp2_poly(_mm512_reduce_ps(x, 0x09)), x); }
+
+/* Weights of 32 scores of a row, which go to `out`; adds their sum before rounding. */
+HTI_INLINE v16 weigh_32(const float *scores, v16 by, v16 less, uint16_t *out, v16 sum)
 {
-    const v16 by = v16_splat(scale * 0x1.715476p+0f), less = v16_splat(row_largest(scores, n_padded));
-    v16 sum = v16_splat(0.0f);
-    for (size_t j = 0; j < n_padded; j += 32) {
-        const v16 a = v16_exp2_short(v16_mul(v16_sub(v16_load(scores + j), less), by));
-        const v16 b = v16_exp2_short(v16_mul(v16_sub(v16_load(scores + j + 16), less), by));
-        _mm512_storeu_si512(weights + j, (__m512i)_mm512_cvtne2ps_pbh(b, a));
-        sum = v16_add(sum, v16_add(a, b));
+    const v16 a = exp2_short(v16_fma(v16_load(scores), by, less));
+    const v16 b = exp2_short(v16_fma(v16_load(scores + 16), by, less));
+    _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+    return v16_add(sum, v16_add(a, b));
+}
+
+/*
+ * Two rows of scores -> bf16 weights 2^((score - largest) scale / ln 2), and what to divide by. Two at a time because a
+ * row's steps wait for each other; `second` 0 does the first row twice.
+ */
+static void weigh_rows(const tile_head *h, size_t row, size_t second, float *shares)
+{
+    const size_t n = h->n_padded;
+    const float *p = h->scores + row * n, *q = p + second * n;
+    uint16_t *p_out = h->weights + row * n, *q_out = p_out + second * n;
+    v16 p_most = v16_load(p), q_most = v16_load(q);
+    for (size_t j = 16; j < n; j += 16) {
+        p_most = v16_max(v16_load(p + j), p_most);
+        q_most = v16_max(v16_load(q + j), q_most);
     }
-    return v16_sum(sum);
+    const float scale = h->t->scale * 0x1.715476p+0f;
+    const v16 by = v16_splat(scale), p_less = v16_splat(-v16_largest(p_most) * scale);
+    const v16 q_less = v16_splat(-v16_largest(q_most) * scale);
+    v16 p_sum = v16_splat(0.0f), q_sum = p_sum;
+    for (size_t j = 0; j < n; j += 32) {
+        p_sum = weigh_32(p + j, by, p_less, p_out + j, p_sum);
+        q_sum = weigh_32(q + j, by, q_less, q_out + j, q_sum);
+    }
+    shares[row] = 1.0f / v16_sum(p_sum);
+    shares[row + second] = 1.0f / v16_sum(q_sum);
 }
 
 /* Weighted values of `rows` queries -> out [rows, head_dim], divided by the sums of the weights. */
 static void value_tiles(const tile_head *h, const float *shares, size_t rows, uint16_t *out)
 {
     _Alignas(64) float sums[16 * HTI_PANEL];
-    const size_t dim = h->t->head_dim, weight_bytes = h->n_padded * sizeof(uint16_t), sum_bytes = HTI_PANEL * sizeof *sums;
+    const size_t dim = h->t->head_dim, weight_bytes = h->n_padded * sizeof(uint16_t),
+                 sum_bytes = HTI_PANEL * sizeof *sums;
     const size_t tile_bytes = 64;
     for (size_t d = 0; d < dim; d += 32, out += 32) {
         const uint16_t *values = h->values + d * 32;
@@ -280,16 +323,12 @@ static void attend_bf16(const hti_attention *t)
             float shares[16];
             score_tiles(&head, q + row * t->ld);
             mask_scores(t, scores, rows, n_padded);
-            for (size_t i = 0; i < rows; i++)
-                shares[i] = 1.0f / weigh_row(scores + i * n_padded, n_padded, t->scale, head.weights + i * n_padded);
+            for (size_t i = 0; i < rows; i += 2) weigh_rows(&head, i, i + 1 < rows, shares);
             value_tiles(&head, shares, rows, (uint16_t *)t->out + row * t->ldo + at * t->head_dim);
         }
     }
     TILES_END();
 }
 
-const hti_encoder_kernels hti_math_amx = {.name = "amx",
-                                          HTI_LANES_TABLE,
-                                          .pack_bf16 = pack_bf16,
-                                          .gemm_bf16 = gemm_bf16,
-                                          .attend_bf16 = attend_bf16};
+const hti_encoder_kernels hti_math_amx = {
+    .name = "amx", HTI_LANES_TABLE, .pack_bf16 = pack_bf16, .gemm_bf16 = gemm_bf16, .attend_bf16 = attend_bf16};

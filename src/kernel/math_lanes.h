@@ -14,17 +14,16 @@
 
 /* ---- functions of one number ---- */
 
-#define V16_POLY(name, coefficients)                                                                                   \
-    HTI_INLINE v16 name(v16 x)                                                                                         \
-    {                                                                                                                  \
-        const float c[] = coefficients;                                                                                \
-        v16 sum = v16_splat(c[HTI_LEN(c) - 1]);                                                                        \
-        _Pragma("GCC unroll 16") for (size_t i = HTI_LEN(c) - 1; i-- > 0;) sum = v16_fma(sum, x, v16_splat(c[i]));     \
-        return sum;                                                                                                    \
+#define V16_POLY(name, coefficients)                                                                               \
+    HTI_INLINE v16 name(v16 x)                                                                                     \
+    {                                                                                                              \
+        const float c[] = coefficients;                                                                            \
+        v16 sum = v16_splat(c[HTI_LEN(c) - 1]);                                                                    \
+        _Pragma("GCC unroll 16") for (size_t i = HTI_LEN(c) - 1; i-- > 0;) sum = v16_fma(sum, x, v16_splat(c[i])); \
+        return sum;                                                                                                \
     }
 #define COEFFICIENTS(...) __VA_ARGS__
 V16_POLY(exp_poly, COEFFICIENTS(HTI_EXP_POLY))
-V16_POLY(exp2_poly, COEFFICIENTS(HTI_EXP2_POLY))
 V16_POLY(erf_low_poly, COEFFICIENTS(HTI_ERF_LOW_POLY))
 V16_POLY(erf_high_poly, COEFFICIENTS(HTI_ERF_HIGH_POLY))
 V16_POLY(phi_poly, COEFFICIENTS(HTI_PHI_POLY))
@@ -36,13 +35,6 @@ HTI_INLINE v16 v16_exp(v16 x)
     const v16 n = v16_round(v16_mul(at, v16_splat(0x1.715476p+0f)));
     const v16 r = v16_fma(n, v16_splat(-0x1.7f7d1cp-20f), v16_fma(n, v16_splat(-0x1.62e4p-1f), at));
     return v16_pick(x, floor, v16_splat(0.0f), v16_power(exp_poly(r), n));
-}
-
-/* 2^x for x <= 0, to 2.6e-6; 0 below -125. */
-HTI_INLINE v16 v16_exp2_short(v16 x)
-{
-    const v16 floor = v16_splat(-125.0f), at = v16_max(x, floor), n = v16_round(at);
-    return v16_pick(x, floor, v16_splat(0.0f), v16_power(exp2_poly(v16_sub(at, n)), n));
 }
 
 /* Below 1 an odd polynomial, above 1 - exp of a fit of ln(1 - erf): neither loses digits. */
@@ -84,10 +76,10 @@ HTI_INLINE void v16_store_part(float *p, size_t n, v16 x)
     if (n < 16) memcpy(p, lanes, n * sizeof *p);
 }
 
-#define V16_MAP(name, function)                                                                                        \
-    static void name(float *x, size_t n)                                                                               \
-    {                                                                                                                  \
-        for (size_t i = 0; i < n; i += 16) v16_store_part(x + i, n - i, function(v16_load_part(x + i, n - i)));        \
+#define V16_MAP(name, function)                                                                                 \
+    static void name(float *x, size_t n)                                                                        \
+    {                                                                                                           \
+        for (size_t i = 0; i < n; i += 16) v16_store_part(x + i, n - i, function(v16_load_part(x + i, n - i))); \
     }
 V16_MAP(exp_row, v16_exp)
 V16_MAP(gelu_row, v16_gelu)

@@ -1,7 +1,8 @@
 /*
  * bert.c - BERT's configuration and the places of its weights.
  *
- * Names as in transformers: [bert.]embeddings.word_embeddings.weight, [bert.]encoder.layer.N.attention.self.query.weight, ...;
+ * Names as in transformers: [bert.]embeddings.word_embeddings.weight,
+ * [bert.]encoder.layer.N.attention.self.query.weight, ...;
  * very old files call the norms' weight and bias gamma and beta. Weights of heads (pooler, cls) are left alone.
  * Easy to get wrong: max_position_embeddings in config.json may be less than the rows of the table, never more.
  */
@@ -26,24 +27,27 @@ static void shape_text(const hti_tensor *tensor, char *text, size_t cap)
 }
 
 /* A float tensor of shape [rows, columns], or [rows] if columns is 0. */
-static ht_status check_weight(const weight_loader *loader, const hti_tensor *tensor, uint64_t rows, uint64_t columns, ht_error *err)
+static ht_status check_weight(const weight_loader *loader, const hti_tensor *tensor, uint64_t rows, uint64_t columns,
+                              ht_error *err)
 {
     char found[160];
     const char *name = hti_safetensors_name(loader->file);
     if (tensor->dtype == HTI_DTYPE_OTHER)
         return HT_FAIL(err, UNSUPPORTED, "%s: tensor \"%s\" is not F32, F16 or BF16", name, tensor->name);
     const bool matrix = columns > 0;
-    if (tensor->n_dims == (matrix ? 2u : 1u) && tensor->shape[0] == rows && (!matrix || tensor->shape[1] == columns)) return HT_OK;
+    if (tensor->n_dims == (matrix ? 2u : 1u) && tensor->shape[0] == rows && (!matrix || tensor->shape[1] == columns))
+        return HT_OK;
     shape_text(tensor, found, sizeof found);
     if (matrix)
-        return HT_FAIL(err, CORRUPT, "%s: tensor \"%s\" has shape %s, config.json asks for [%llu, %llu]", name, tensor->name, found,
-                       (unsigned long long)rows, (unsigned long long)columns);
-    return HT_FAIL(err, CORRUPT, "%s: tensor \"%s\" has shape %s, config.json asks for [%llu]", name, tensor->name, found,
-                   (unsigned long long)rows);
+        return HT_FAIL(err, CORRUPT, "%s: tensor \"%s\" has shape %s, config.json asks for [%llu, %llu]", name,
+                       tensor->name, found, (unsigned long long)rows, (unsigned long long)columns);
+    return HT_FAIL(err, CORRUPT, "%s: tensor \"%s\" has shape %s, config.json asks for [%llu]", name, tensor->name,
+                   found, (unsigned long long)rows);
 }
 
 /* The tensor prefix + name, or with `old_end` in place of the name's last part. */
-static ht_status find_weight(const weight_loader *loader, const char *name, const char *old_end, const hti_tensor **out, ht_error *err)
+static ht_status find_weight(const weight_loader *loader, const char *name, const char *old_end, const hti_tensor **out,
+                             ht_error *err)
 {
     char full[NAME_MAX_LEN], old[NAME_MAX_LEN];
     (void)snprintf(full, sizeof full, "%s%s", loader->prefix, name);
@@ -57,8 +61,8 @@ static ht_status find_weight(const weight_loader *loader, const char *name, cons
     return HT_FAIL(err, CORRUPT, "%s: no tensor \"%s\"", hti_safetensors_name(loader->file), full);
 }
 
-static ht_status load_pair(const weight_loader *loader, const char *name, uint64_t rows, uint64_t columns, hti_linear_weights *out,
-                           ht_error *err)
+static ht_status load_pair(const weight_loader *loader, const char *name, uint64_t rows, uint64_t columns,
+                           hti_linear_weights *out, ht_error *err)
 {
     char full[NAME_MAX_LEN];
     (void)snprintf(full, sizeof full, "%s.weight", name);
@@ -69,7 +73,8 @@ static ht_status load_pair(const weight_loader *loader, const char *name, uint64
     return check_weight(loader, out->bias, rows, 0, err);
 }
 
-static ht_status load_layer(const weight_loader *loader, const hti_bert *bert, uint32_t n, hti_bert_layer *layer, ht_error *err)
+static ht_status load_layer(const weight_loader *loader, const hti_bert *bert, uint32_t n, hti_bert_layer *layer,
+                            ht_error *err)
 {
     const uint64_t hidden = bert->hidden, wide = bert->intermediate;
     const struct {
@@ -116,7 +121,8 @@ static ht_status check_variant(const hti_folder_file *config, ht_error *err)
         return HT_FAIL(err, UNSUPPORTED, "%s: \"hidden_act\" is \"%s\"; \"gelu\" is supported", config->name, act.data);
     HT_TRY(hti_json_text(config->value, config->name, "position_embedding_type", &position, err));
     if (position.data && strcmp(position.data, "absolute") != 0)
-        return HT_FAIL(err, UNSUPPORTED, "%s: \"position_embedding_type\" is \"%s\"; \"absolute\" is supported", config->name, position.data);
+        return HT_FAIL(err, UNSUPPORTED, "%s: \"position_embedding_type\" is \"%s\"; \"absolute\" is supported",
+                       config->name, position.data);
     HT_TRY(hti_json_bool(config->value, config->name, "is_decoder", false, &decoder, err));
     if (decoder) return HT_FAIL(err, UNSUPPORTED, "%s: a decoder, not an encoder", config->name);
     return HT_OK;
@@ -137,8 +143,8 @@ static ht_status read_config(const hti_folder_file *config, hti_bert *bert, ht_e
     };
     for (size_t i = 0; i < HTI_LEN(rules); i++) HT_TRY(hti_config_int(config, rules[i].rule, rules[i].into, err));
     if (bert->hidden % bert->n_heads != 0)
-        return HT_FAIL(err, PARSE, "%s: \"hidden_size\" %u is not a multiple of \"num_attention_heads\" %u", config->name, bert->hidden,
-                       bert->n_heads);
+        return HT_FAIL(err, PARSE, "%s: \"hidden_size\" %u is not a multiple of \"num_attention_heads\" %u",
+                       config->name, bert->hidden, bert->n_heads);
     double eps;
     HT_TRY(hti_json_real(config->value, config->name, "layer_norm_eps", 1e-12, &eps, err));
     if (!(eps >= 0 && eps <= 1)) return HT_FAIL(err, PARSE, "%s: \"layer_norm_eps\" is %g", config->name, eps);

@@ -65,5 +65,6 @@ ht_status hti_config_int(const hti_folder_file *file, hti_int_rule rule, uint32_
 
 bool hti_json_is(const json_t *value, const char *text)
 {
-    return json_is_string(value) && json_string_length(value) == strlen(text) && strcmp(json_string_value(value), text) == 0;
+    return json_is_string(value) && json_string_length(value) == strlen(text) &&
+           strcmp(json_string_value(value), text) == 0;
 }

@@ -1,7 +1,8 @@
 /*
  * layouts.c - the layouts of model folders, and what each says about lengths, pooling and token vectors.
  *
- * Source: docs and code of sentence-transformers, PyLate and Stanford ColBERT. The order matters: a PyLate folder also has
+ * Source: docs and code of sentence-transformers, PyLate and Stanford ColBERT. The order matters: a PyLate folder
+ * also has
  * modules.json, and every layout has config.json.
  * Easy to get wrong: module types are Python paths that moved between versions ("sentence_transformers.models.Pooling",
  * "sentence_transformers.base.modules.Dense"), so only the last part counts.
@@ -74,7 +75,8 @@ static ht_status check_modules(const hti_folder *folder, ht_error *err)
         bool found = false;
         for (size_t j = 0; j < HTI_LEN(known); j++) found |= strcmp(type, known[j]) == 0;
         if (!found)
-            return HT_FAIL(err, UNSUPPORTED, "%s: module %zu is \"%s\"; only Transformer, Pooling and Normalize are supported",
+            return HT_FAIL(err, UNSUPPORTED,
+                           "%s: module %zu is \"%s\"; only Transformer, Pooling and Normalize are supported",
                            folder->modules.name, i, type);
     }
     return HT_OK;
@@ -101,8 +103,8 @@ static ht_status read_pooling_mode(const hti_folder_file *file, hti_pooling *out
         *out = HTI_POOLING_CLS;
         return HT_OK;
     }
-    return HT_FAIL(err, UNSUPPORTED, "%s: pooling mode \"%s\"%s; mean and cls are supported", file->name, mode ? mode : "(none)",
-                   n > 1 ? " and others" : "");
+    return HT_FAIL(err, UNSUPPORTED, "%s: pooling mode \"%s\"%s; mean and cls are supported", file->name,
+                   mode ? mode : "(none)", n > 1 ? " and others" : "");
 }
 
 static ht_status read_pooling(const hti_folder *folder, hti_model *model, ht_error *err)
@@ -113,7 +115,8 @@ static ht_status read_pooling(const hti_folder *folder, hti_model *model, ht_err
     hti_folder_file file;
     HT_TRY(hti_folder_load(folder->dir, path ? path : "1_Pooling", "config.json", &file, err));
     if (!file.value)
-        return HT_FAIL(err, NOT_FOUND, "%s: no %s/config.json, which %s names", folder->dir, path ? path : "1_Pooling", folder->modules.name);
+        return HT_FAIL(err, NOT_FOUND, "%s: no %s/config.json, which %s names", folder->dir, path ? path : "1_Pooling",
+                       folder->modules.name);
     const ht_status status = read_pooling_mode(&file, &model->pooling, err);
     hti_folder_release(&file);
     return status;
@@ -154,7 +157,8 @@ static void warn_of_prompts(const hti_folder *folder)
     json_object_foreach(json_object_get(folder->sentence_transformers.value, "prompts"), name, prompt)
     {
         if (json_string_length(prompt) == 0) continue;
-        hti_log(HT_LOG_WARNING, "%s: prompts (\"%s\") are not put in front of texts", folder->sentence_transformers.name, name);
+        hti_log(HT_LOG_WARNING, "%s: prompts (\"%s\") are not put in front of texts",
+                folder->sentence_transformers.name, name);
         return;
     }
 }

@@ -1,7 +1,8 @@
 /*
  * model.c - a model folder from its path to one description.
  *
- * Order: the folder's JSON files, the layout (what kind of model), the weights file, the architecture (configuration and
+ * Order: the folder's JSON files, the layout (what kind of model), the weights file, the architecture
+ * (configuration and
  * tensors), then what the layout says about lengths and pooling. Nothing heavy happens here: weights stay mapped.
  * Easy to get wrong: the Transformer module of older sentence-transformers folders lies in 0_Transformer/, and its
  * config.json, weights and tokenizer with it; and a path in modules.json must not lead out of the folder.
@@ -44,7 +45,8 @@ static ht_status load_modules(hti_folder *folder, ht_error *err)
     const json_t *first = json_array_get(folder->modules.value, 0);
     const char *type = json_string_value(json_object_get(first, "type"));
     if (!type || !strstr(type, "Transformer"))
-        return HT_FAIL(err, UNSUPPORTED, "%s: the first module is \"%s\", not a Transformer", folder->modules.name, type ? type : "");
+        return HT_FAIL(err, UNSUPPORTED, "%s: the first module is \"%s\", not a Transformer", folder->modules.name,
+                       type ? type : "");
     folder->transformer = json_string_value(json_object_get(first, "path"));
     return HT_OK;
 }
@@ -53,14 +55,18 @@ static ht_status load_folder(hti_folder *folder, ht_error *err)
 {
     if (!hti_path_exists(folder->dir)) return HT_FAIL(err, NOT_FOUND, "%s: no such model folder", folder->dir);
     if (!hti_path_is_dir(folder->dir))
-        return HT_FAIL(err, INVALID, "%s: a file, not a model folder (one with config.json, model.safetensors, tokenizer.json)", folder->dir);
+        return HT_FAIL(err, INVALID,
+                       "%s: a file, not a model folder (one with config.json, model.safetensors, tokenizer.json)",
+                       folder->dir);
     HT_TRY(load_modules(folder, err));
     HT_TRY(hti_folder_load(folder->dir, "", "config_sentence_transformers.json", &folder->sentence_transformers, err));
     HT_TRY(hti_folder_load(folder->dir, folder->transformer, "config.json", &folder->config, err));
     HT_TRY(hti_folder_has(folder, "", "artifact.metadata", &folder->has_artifact, err));
     if (!folder->config.value)
-        return HT_FAIL(err, NOT_FOUND, "%s: not a model folder: no %s%sconfig.json (looked for config.json, model.safetensors and tokenizer.json)",
-                       folder->dir, folder->transformer, *folder->transformer ? "/" : "");
+        return HT_FAIL(
+            err, NOT_FOUND,
+            "%s: not a model folder: no %s%sconfig.json (looked for config.json, model.safetensors and tokenizer.json)",
+            folder->dir, folder->transformer, *folder->transformer ? "/" : "");
     return HT_OK;
 }
 
@@ -78,8 +84,13 @@ static ht_status no_weights(const hti_folder *folder, ht_error *err)
     HT_TRY(hti_folder_has(folder, folder->transformer, "model.safetensors.index.json", &sharded, err));
     HT_TRY(hti_folder_has(folder, folder->transformer, "pytorch_model.bin", &pickled, err));
     if (sharded)
-        return HT_FAIL(err, UNSUPPORTED, "%s: weights in several files (model.safetensors.index.json); one model.safetensors is supported", folder->dir);
-    if (pickled) return HT_FAIL(err, UNSUPPORTED, "%s: weights as pytorch_model.bin; convert them to model.safetensors", folder->dir);
+        return HT_FAIL(
+            err, UNSUPPORTED,
+            "%s: weights in several files (model.safetensors.index.json); one model.safetensors is supported",
+            folder->dir);
+    if (pickled)
+        return HT_FAIL(err, UNSUPPORTED, "%s: weights as pytorch_model.bin; convert them to model.safetensors",
+                       folder->dir);
     return HT_FAIL(err, NOT_FOUND, "%s: not a model folder: no model.safetensors beside config.json", folder->dir);
 }
 
@@ -105,13 +116,15 @@ static ht_status read_architecture(const hti_folder *folder, hti_model *model, h
     ht_text type;
     HT_TRY(hti_json_text(folder->config.value, folder->config.name, "model_type", &type, err));
     if (!type.data)
-        return HT_FAIL(err, PARSE, "%s: \"model_type\" is missing: not the configuration of a transformers model", folder->config.name);
+        return HT_FAIL(err, PARSE, "%s: \"model_type\" is missing: not the configuration of a transformers model",
+                       folder->config.name);
     for (size_t i = 0; i < HTI_LEN(architectures); i++) {
         if (strcmp(type.data, architectures[i].model_type) != 0) continue;
         model->architecture = architectures[i].model_type;
         return architectures[i].read(folder, model, err);
     }
-    return HT_FAIL(err, UNSUPPORTED, "%s: architecture \"%s\" is not supported (supported: bert)", folder->config.name, type.data);
+    return HT_FAIL(err, UNSUPPORTED, "%s: architecture \"%s\" is not supported (supported: bert)", folder->config.name,
+                   type.data);
 }
 
 static ht_status read_model(hti_folder *folder, hti_model *model, ht_error *err)
@@ -119,7 +132,9 @@ static ht_status read_model(hti_folder *folder, hti_model *model, ht_error *err)
     HT_TRY(load_folder(folder, err));
     if (!json_is_object(folder->config.value)) return HT_FAIL(err, PARSE, "%s: not an object", folder->config.name);
     const hti_layout *layout = find_layout(folder);
-    if (!layout->read) return HT_FAIL(err, UNSUPPORTED, "%s: a model of the %s layout, which is not supported yet", folder->dir, layout->name);
+    if (!layout->read)
+        return HT_FAIL(err, UNSUPPORTED, "%s: a model of the %s layout, which is not supported yet", folder->dir,
+                       layout->name);
     model->mix = 0.5f;
     model->drops_punctuation = true;
     model->pooling = HTI_POOLING_MEAN;
@@ -158,12 +173,13 @@ static ht_status check_tokenizer(const hti_model *model, const hti_tokenizer *to
 {
     const hti_tokenizer_info info = hti_tokenizer_get_info(tokenizer);
     if (info.n_ids > model->bert.vocab_size)
-        return HT_FAIL(err, CORRUPT, "%s: ids up to %u do not fit the %u rows of the embedding \"%s\" in %s: files of two models",
+        return HT_FAIL(err, CORRUPT,
+                       "%s: ids up to %u do not fit the %u rows of the embedding \"%s\" in %s: files of two models",
                        model->tokenizer_path, info.n_ids - 1, model->bert.vocab_size, model->bert.words->name,
                        hti_safetensors_name(model->file));
     if (info.n_special == 0 || info.n_special >= model->max_tokens)
-        return HT_FAIL(err, CORRUPT, "%s: %u special tokens round a text of at most %u ids", model->tokenizer_path, info.n_special,
-                       model->max_tokens);
+        return HT_FAIL(err, CORRUPT, "%s: %u special tokens round a text of at most %u ids", model->tokenizer_path,
+                       info.n_special, model->max_tokens);
     return HT_OK;
 }
 
@@ -171,7 +187,8 @@ ht_status hti_model_tokenizer(const hti_model *model, hti_tokenizer **out, ht_er
 {
     *out = NULL;
     if (!hti_path_exists(model->tokenizer_path))
-        return HT_FAIL(err, NOT_FOUND, "%s: no such file (the tokenizer; vocab.txt alone is not read)", model->tokenizer_path);
+        return HT_FAIL(err, NOT_FOUND, "%s: no such file (the tokenizer; vocab.txt alone is not read)",
+                       model->tokenizer_path);
     hti_tokenizer *tokenizer;
     HT_TRY(hti_tokenizer_open(model->tokenizer_path, NULL, &tokenizer, err));
     const ht_status status = check_tokenizer(model, tokenizer, err);

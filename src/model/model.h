@@ -1,7 +1,9 @@
 /*
- * model.h - the door of the room that reads model folders: weights and configuration of every layout in one description.
+ * model.h - the door of the room that reads model folders: weights and configuration of every layout in one
+ * description.
  *
- * Nothing in a folder is trusted: offsets, types and shapes are checked once, at open, and a tensor that is handed out has
+ * Nothing in a folder is trusted: offsets, types and shapes are checked once, at open, and a tensor that is handed
+ * out has
  * the shape that the configuration asks for. Errors name file, tensor and reason.
  */
 #ifndef HTI_MODEL_MODEL_H
@@ -31,7 +33,8 @@ typedef struct hti_tensor {
 typedef struct hti_safetensors hti_safetensors;
 HT_CHECKED ht_status hti_safetensors_open(const char *path, hti_safetensors **out, ht_error *err);
 /* The same over bytes in memory, which must outlive it; `name` goes in front of messages. */
-HT_CHECKED ht_status hti_safetensors_view(const void *data, size_t len, const char *name, hti_safetensors **out, ht_error *err);
+HT_CHECKED ht_status hti_safetensors_view(const void *data, size_t len, const char *name, hti_safetensors **out,
+                                          ht_error *err);
 void hti_safetensors_close(hti_safetensors *file);
 /* A tensor by name; NULL if there is none. */
 const hti_tensor *hti_safetensors_find(const hti_safetensors *file, const char *name);
@@ -74,16 +77,17 @@ typedef struct hti_model {
     const char *architecture; /* "bert"; a row of the table of architectures */
     hti_bert bert;
     hti_pooling pooling;
-    uint32_t max_tokens;        /* ids a text, special ones included */
-    float mix;                  /* share of the pooled vector in each token vector */
-    bool drops_punctuation;     /* of documents */
-    uint64_t n_parameters;      /* elements of all float tensors in the file */
+    uint32_t max_tokens;    /* ids a text, special ones included */
+    float mix;              /* share of the pooled vector in each token vector */
+    bool drops_punctuation; /* of documents */
+    uint64_t n_parameters;  /* elements of all float tensors in the file */
     hti_safetensors *file;
     char *tokenizer_path;
 } hti_model;
 
 /*
- * Reads a model folder: recognises the layout, checks configuration and every tensor the model needs. NOT_FOUND names what
+ * Reads a model folder: recognises the layout, checks configuration and every tensor the model needs. NOT_FOUND
+ * names what
  * was looked for; UNSUPPORTED names a layout or architecture that is recognised but not written yet.
  */
 HT_CHECKED ht_status hti_model_open(const char *dir, hti_model **out, ht_error *err);

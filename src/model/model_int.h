@@ -24,13 +24,18 @@ typedef struct hti_folder {
 } hti_folder;
 
 /* Reads and parses dir/part/file; {NULL, NULL} if it does not exist. */
-HT_CHECKED ht_status hti_folder_load(const char *dir, const char *part, const char *file, hti_folder_file *out, ht_error *err);
+HT_CHECKED ht_status hti_folder_load(const char *dir, const char *part, const char *file, hti_folder_file *out,
+                                     ht_error *err);
 void hti_folder_release(hti_folder_file *file);
 /* "dir/part/file" in a new block; part may be "". NULL when memory is out. */
 HT_CHECKED char *hti_folder_path(const char *dir, const char *part, const char *file);
-HT_CHECKED ht_status hti_folder_has(const hti_folder *folder, const char *part, const char *file, bool *has, ht_error *err);
+HT_CHECKED ht_status hti_folder_has(const hti_folder *folder, const char *part, const char *file, bool *has,
+                                    ht_error *err);
 
-/* A layout of model folders: how to know it, how to read what is particular to it (NULL: recognised, not written yet). */
+/*
+ * A layout of model folders: how to know it, how to read what is particular to it (NULL: recognised, not written
+ * yet).
+ */
 typedef struct hti_layout {
     const char *name;
     bool (*recognise)(const hti_folder *folder);

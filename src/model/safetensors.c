@@ -20,7 +20,7 @@ struct hti_safetensors {
     hti_mapping mapping; /* {NULL, 0} over memory that is not ours */
     const unsigned char *data;
     size_t data_len;
-    json_t *header; /* owns the tensors' names */
+    json_t *header;      /* owns the tensors' names */
     hti_tensor *tensors; /* [n], by place of data */
     size_t n;
     hti_map by_name; /* -> number in tensors */
@@ -34,16 +34,18 @@ static const struct {
     size_t size;
     hti_dtype dtype;
 } dtypes[] = {
-    {"F32", 4, HTI_DTYPE_F32},   {"F16", 2, HTI_DTYPE_F16},     {"BF16", 2, HTI_DTYPE_BF16},   {"I64", 8, HTI_DTYPE_OTHER},
-    {"I32", 4, HTI_DTYPE_OTHER}, {"I16", 2, HTI_DTYPE_OTHER},   {"I8", 1, HTI_DTYPE_OTHER},    {"U64", 8, HTI_DTYPE_OTHER},
-    {"U32", 4, HTI_DTYPE_OTHER}, {"U16", 2, HTI_DTYPE_OTHER},   {"U8", 1, HTI_DTYPE_OTHER},    {"BOOL", 1, HTI_DTYPE_OTHER},
+    {"F32", 4, HTI_DTYPE_F32},   {"F16", 2, HTI_DTYPE_F16},       {"BF16", 2, HTI_DTYPE_BF16},
+    {"I64", 8, HTI_DTYPE_OTHER}, {"I32", 4, HTI_DTYPE_OTHER},     {"I16", 2, HTI_DTYPE_OTHER},
+    {"I8", 1, HTI_DTYPE_OTHER},  {"U64", 8, HTI_DTYPE_OTHER},     {"U32", 4, HTI_DTYPE_OTHER},
+    {"U16", 2, HTI_DTYPE_OTHER}, {"U8", 1, HTI_DTYPE_OTHER},      {"BOOL", 1, HTI_DTYPE_OTHER},
     {"F64", 8, HTI_DTYPE_OTHER}, {"F8_E4M3", 1, HTI_DTYPE_OTHER}, {"F8_E5M2", 1, HTI_DTYPE_OTHER},
 };
 
-#define BAD_TENSOR(err, file, tensor, fmt, ...)                                                                        \
+#define BAD_TENSOR(err, file, tensor, fmt, ...) \
     HT_FAIL(err, CORRUPT, "%s: tensor \"%s\": " fmt, (file)->name, (tensor)->name, __VA_ARGS__)
 
-static ht_status read_dtype(const hti_safetensors *file, const json_t *entry, hti_tensor *tensor, size_t *size, ht_error *err)
+static ht_status read_dtype(const hti_safetensors *file, const json_t *entry, hti_tensor *tensor, size_t *size,
+                            ht_error *err)
 {
     const char *name = json_string_value(json_object_get(entry, "dtype"));
     for (size_t i = 0; name && i < HTI_LEN(dtypes); i++) {
@@ -61,7 +63,8 @@ static ht_status read_shape(const hti_safetensors *file, const json_t *entry, ht
     const json_t *shape = json_object_get(entry, "shape");
     if (!json_is_array(shape)) return BAD_TENSOR(err, file, tensor, "%s", "no \"shape\" array");
     if (json_array_size(shape) > HTI_TENSOR_DIMS)
-        return BAD_TENSOR(err, file, tensor, "%zu dimensions, at most %d are known", json_array_size(shape), (int)HTI_TENSOR_DIMS);
+        return BAD_TENSOR(err, file, tensor, "%zu dimensions, at most %d are known", json_array_size(shape),
+                          (int)HTI_TENSOR_DIMS);
     tensor->n_dims = (uint32_t)json_array_size(shape);
     size_t product = 1;
     bool empty = false;
@@ -96,14 +99,16 @@ static ht_status read_tensor(const hti_safetensors *file, const json_t *entry, h
     HT_TRY(read_shape(file, entry, tensor, err));
     const json_t *offsets = json_object_get(entry, "data_offsets");
     uint64_t begin, end;
-    if (!json_is_array(offsets) || json_array_size(offsets) != 2 || !read_offset(offsets, 0, &begin) || !read_offset(offsets, 1, &end))
+    if (!json_is_array(offsets) || json_array_size(offsets) != 2 || !read_offset(offsets, 0, &begin) ||
+        !read_offset(offsets, 1, &end))
         return BAD_TENSOR(err, file, tensor, "%s", "\"data_offsets\" must be two counts");
     if (begin > end || end > file->data_len)
-        return BAD_TENSOR(err, file, tensor, "bytes %llu to %llu lie outside the %zu bytes of data: file cut short or damaged",
+        return BAD_TENSOR(err, file, tensor,
+                          "bytes %llu to %llu lie outside the %zu bytes of data: file cut short or damaged",
                           (unsigned long long)begin, (unsigned long long)end, file->data_len);
     if (hti_mul(tensor->n_elements, size) != end - begin)
-        return BAD_TENSOR(err, file, tensor, "its shape needs %zu bytes, its offsets give %llu", hti_mul(tensor->n_elements, size),
-                          (unsigned long long)(end - begin));
+        return BAD_TENSOR(err, file, tensor, "its shape needs %zu bytes, its offsets give %llu",
+                          hti_mul(tensor->n_elements, size), (unsigned long long)(end - begin));
     tensor->data = file->data + begin;
     tensor->size_bytes = (size_t)(end - begin);
     return HT_OK;
@@ -124,15 +129,16 @@ static ht_status check_cover(const hti_safetensors *file, ht_error *err)
     for (size_t i = 0; i < file->n; i++) {
         const hti_tensor *tensor = &file->tensors[i];
         if (tensor->data < at)
-            return BAD_TENSOR(err, file, tensor, "begins at data byte %zu, inside \"%s\"", (size_t)(tensor->data - file->data),
-                              file->tensors[i - 1].name);
+            return BAD_TENSOR(err, file, tensor, "begins at data byte %zu, inside \"%s\"",
+                              (size_t)(tensor->data - file->data), file->tensors[i - 1].name);
         if (tensor->data > at)
-            return HT_FAIL(err, CORRUPT, "%s: data bytes %zu to %zu belong to no tensor", file->name, (size_t)(at - file->data),
-                           (size_t)(tensor->data - file->data));
+            return HT_FAIL(err, CORRUPT, "%s: data bytes %zu to %zu belong to no tensor", file->name,
+                           (size_t)(at - file->data), (size_t)(tensor->data - file->data));
         at = tensor->data + tensor->size_bytes;
     }
     if (at == file->data + file->data_len) return HT_OK;
-    return HT_FAIL(err, CORRUPT, "%s: the last %zu bytes belong to no tensor", file->name, (size_t)(file->data + file->data_len - at));
+    return HT_FAIL(err, CORRUPT, "%s: the last %zu bytes belong to no tensor", file->name,
+                   (size_t)(file->data + file->data_len - at));
 }
 
 static ht_status read_tensors(hti_safetensors *file, ht_error *err)
@@ -164,7 +170,8 @@ static ht_status read_header(hti_safetensors *file, const unsigned char *bytes, 
     if (len < 8) return HT_FAIL(err, CORRUPT, "%s: %zu bytes are too short for a safetensors file", file->name, len);
     const uint64_t header_len = hti_get_u64(bytes);
     if (header_len > HEADER_MAX)
-        return HT_FAIL(err, CORRUPT, "%s: a header of %llu bytes: not a safetensors file", file->name, (unsigned long long)header_len);
+        return HT_FAIL(err, CORRUPT, "%s: a header of %llu bytes: not a safetensors file", file->name,
+                       (unsigned long long)header_len);
     if (header_len > len - 8)
         return HT_FAIL(err, CORRUPT, "%s: cut short: the header needs %llu bytes, %zu are there", file->name,
                        (unsigned long long)header_len, len - 8);

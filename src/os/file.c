@@ -105,17 +105,17 @@ ht_status hti_file_create(const char *path, hti_file **out, ht_error *err)
     file->fd = -1;
     file->path = copy_path(path);
     file->buffer = hti_alloc(FILE_BUFFER);
+    struct stat info;
     ht_status status = HT_OK;
     if (!file->path || !file->buffer)
         status = HTI_NO_MEMORY(err);
-    else if ((file->fd = open_retry(path, O_RDWR | O_CREAT | O_TRUNC, 0666)) < 0)
+    else if ((file->fd = open_retry(path, O_RDWR | O_CREAT | O_TRUNC, 0666)) < 0 || fstat(file->fd, &info) != 0)
         status = hti_os_fail(err, path, "create");
     if (status != HT_OK) {
         hti_file_abandon(file);
         return status;
     }
-    struct stat info;
-    file->is_stream = fstat(file->fd, &info) == 0 && !S_ISREG(info.st_mode);
+    file->is_stream = !S_ISREG(info.st_mode);
     *out = file;
     return HT_OK;
 }
@@ -152,7 +152,8 @@ ht_status hti_file_write_at(hti_file *file, uint64_t off, const void *data, size
 {
     HT_TRY(flush_file(file, err));
     HT_ASSERT(off + len <= file->off);
-    if (file->is_stream) return HT_FAIL(err, INVALID, "%s: not a regular file, and this format needs to go back in it", file->path);
+    if (file->is_stream)
+        return HT_FAIL(err, INVALID, "%s: not a regular file, and this format needs to go back in it", file->path);
     file->failed = write_all(file, data, len, off, err);
     return file->failed;
 }
@@ -172,7 +173,8 @@ ht_status hti_file_pad(hti_file *file, size_t align, ht_error *err)
 ht_status hti_file_close(hti_file *file, bool sync, ht_error *err)
 {
     ht_status status = flush_file(file, err);
-    if (status == HT_OK && sync && !file->is_stream && fsync(file->fd) != 0) status = hti_os_fail(err, file->path, "sync");
+    if (status == HT_OK && sync && !file->is_stream && fsync(file->fd) != 0)
+        status = hti_os_fail(err, file->path, "sync");
     const int fd = file->fd;
     file->fd = -1;
     if (close(fd) != 0 && status == HT_OK && errno != EINTR) status = hti_os_fail(err, file->path, "close");
@@ -295,7 +297,8 @@ static char *parent_of(const char *path)
     return copy;
 }
 
-static ht_status replace_file(const char *path, const char *temp, const char *parent, const void *data, size_t len, ht_error *err)
+static ht_status replace_file(const char *path, const char *temp, const char *parent, const void *data, size_t len,
+                              ht_error *err)
 {
     hti_file *file;
     HT_TRY(hti_file_create(temp, &file, err));

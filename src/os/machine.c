@@ -41,11 +41,13 @@ static bool has(uint32_t word, unsigned bit) { return word >> bit & 1; }
 static hti_cpu detect(void)
 {
     uint32_t a, b, c, d, b7, c7, d7;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, 27) || !has(c, 28) || !has(c, 12) || !has(c, 29)) return HTI_CPU_SCALAR;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, 27) || !has(c, 28) || !has(c, 12) || !has(c, 29))
+        return HTI_CPU_SCALAR;
     if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return HTI_CPU_SCALAR;
     const uint64_t state = saved_state();
     if ((state & 0x6) != 0x6 || !has(b7, 5)) return HTI_CPU_SCALAR;
-    const bool avx512 = (state & 0xE6) == 0xE6 && has(b7, 16) && has(b7, 17) && has(b7, 30) && has(b7, 31) && has(c7, 11);
+    const bool avx512 =
+        (state & 0xE6) == 0xE6 && has(b7, 16) && has(b7, 17) && has(b7, 30) && has(b7, 31) && has(c7, 11);
     if (!avx512) return HTI_CPU_AVX2;
     const bool amx = (state & 0x60000) == 0x60000 && has(d7, 22) && has(d7, 24) && has(d7, 25);
     if (!amx || syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) != 0) return HTI_CPU_AVX512;

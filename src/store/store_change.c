@@ -86,7 +86,8 @@ static ht_status prepare(hti_change *change, ht_error *err)
     const hti_manifest *served = change->store->manifest;
     const uint64_t above = served->n_segments ? served->segments[served->n_segments - 1].number + 1 : 1;
     change->segment = segment > 0 ? HTI_MAX((uint64_t)segment, above) : above; /* a damaged counter reuses no name */
-    HT_TRY(hti_db_query(db, "INSERT INTO document (ordinal, id, live) VALUES (?, ?, 1)", &change->insert_document, err));
+    HT_TRY(
+        hti_db_query(db, "INSERT INTO document (ordinal, id, live) VALUES (?, ?, 1)", &change->insert_document, err));
     HT_TRY(hti_db_query(db, "INSERT INTO content (ordinal, encoding, title, text) VALUES (?, 0, ?, ?)",
                         &change->insert_content, err));
     return hti_db_query(db, "UPDATE document SET live = NULL, deleted = ? WHERE id = ? AND live = 1",
@@ -98,10 +99,10 @@ ht_status hti_change_begin(hti_store *store, hti_change **out, ht_error *err)
     *out = NULL;
     if (store->mode == HTI_STORE_READ) return HT_FAIL(err, INVALID, "%s: opened for reading only", store->dir);
     if (store->change) return HT_FAIL(err, INVALID, "%s: a change is open already; commit or abort it", store->dir);
-    if (store->broken)
-        return HT_FAIL(err, IO, "%s: an earlier commit failed; open the collection again", store->dir);
+    if (store->broken) return HT_FAIL(err, IO, "%s: an earlier commit failed; open the collection again", store->dir);
     if (store->warning)
-        return HT_FAIL(err, CORRUPT, "%s; restore the file or index anew before changing the collection", store->warning);
+        return HT_FAIL(err, CORRUPT, "%s; restore the file or index anew before changing the collection",
+                       store->warning);
     hti_change *change = HTI_NEW(hti_change);
     if (!change) return HTI_NO_MEMORY(err);
     change->store = store;
@@ -151,7 +152,8 @@ ht_status hti_change_add(hti_change *change, const hti_doc *fields, uint32_t *do
     hti_query_bind_text(change->insert_document, 2, fields->id);
     ht_status status = hti_query_run(change->insert_document, &failure);
     if (status == HT_EXISTS && hti_db_in_transaction(change->store->db))
-        return HT_FAIL(err, EXISTS, "%s: a document with id \"%.*s\" is there already; delete it first or use another id",
+        return HT_FAIL(err, EXISTS,
+                       "%s: a document with id \"%.*s\" is there already; delete it first or use another id",
                        change->store->dir, (int)HTI_MIN(fields->id.len, (size_t)200), fields->id.data);
     if (status != HT_OK) return give_up(change, &failure, err);
     hti_query_bind_int(change->insert_content, 1, ordinal);
@@ -199,7 +201,8 @@ static ht_status compare_setting(hti_change *change, ht_text name, ht_text value
 static ht_status insert_setting(hti_change *change, ht_text name, ht_text value, ht_error *err)
 {
     hti_query *query;
-    HT_TRY(hti_db_query(change->store->db, "INSERT INTO setting (name, value, generation) VALUES (?, ?, ?)", &query, err));
+    HT_TRY(
+        hti_db_query(change->store->db, "INSERT INTO setting (name, value, generation) VALUES (?, ?, ?)", &query, err));
     hti_query_bind_text(query, 1, name);
     hti_query_bind_text(query, 2, value);
     hti_query_bind_int(query, 3, (int64_t)change->generation);
@@ -282,10 +285,11 @@ static ht_status insert_file(const hti_change *change, const change_file *file, 
     hti_query *query;
     const ht_status digested = hti_store_digest(file->temp, NULL, &size, &checksum, err);
     if (digested == HT_NOT_FOUND)
-        return HT_FAIL(err, INVALID, "%s: the segment's file of kind %s was asked for but not written", file->temp, file->kind);
+        return HT_FAIL(err, INVALID, "%s: the segment's file of kind %s was asked for but not written", file->temp,
+                       file->kind);
     HT_TRY(digested);
-    HT_TRY(hti_db_query(change->store->db, "INSERT INTO file (segment, kind, name, size, checksum) VALUES (?, ?, ?, ?, ?)",
-                        &query, err));
+    HT_TRY(hti_db_query(change->store->db,
+                        "INSERT INTO file (segment, kind, name, size, checksum) VALUES (?, ?, ?, ?, ?)", &query, err));
     hti_query_bind_int(query, 1, (int64_t)change->segment);
     hti_query_bind_text(query, 2, (ht_text){file->kind, strlen(file->kind)});
     hti_query_bind_text(query, 3, (ht_text){file->name, strlen(file->name)});
@@ -318,7 +322,8 @@ static ht_status add_segment(hti_change *change, ht_error *err)
         HT_TRY(hti_rename(change->files[i].temp, change->files[i].path, err));
     }
     HT_TRY(hti_sync_dir(change->store->dir, err));
-    HT_TRY(hti_db_query(db, "INSERT INTO segment (number, first_doc, n_docs, checksum) VALUES (?, ?, ?, ?)", &query, err));
+    HT_TRY(
+        hti_db_query(db, "INSERT INTO segment (number, first_doc, n_docs, checksum) VALUES (?, ?, ?, ?)", &query, err));
     hti_query_bind_int(query, 1, (int64_t)change->segment);
     hti_query_bind_int(query, 2, change->first_doc);
     hti_query_bind_int(query, 3, change->n_docs);

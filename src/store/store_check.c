@@ -23,11 +23,11 @@ static void report(checker *check, const char *problem)
     if (check->fn) check->fn(check->ud, problem);
 }
 
-#define REPORT(check, ...)                              \
-    do {                                                \
-        ht_error line_;                                 \
-        (void)HT_FAIL(&line_, CORRUPT, __VA_ARGS__);    \
-        report((check), line_.message);                 \
+#define REPORT(check, ...)                           \
+    do {                                             \
+        ht_error line_;                              \
+        (void)HT_FAIL(&line_, CORRUPT, __VA_ARGS__); \
+        report((check), line_.message);              \
     } while (0)
 
 static void report_database(void *ud, const char *problem) { report(ud, problem); }
@@ -62,7 +62,8 @@ static ht_status check_generations(checker *check, ht_error *err)
     if (status != HT_OK) return absorb(check, status, &reason, err);
     for (size_t i = 0; status == HT_OK && i < n; i++) {
         hti_manifest *manifest;
-        const ht_status loaded = hti_manifest_load(store->db, store->dir, numbers[i], HTI_MANIFEST_ROWS, &manifest, &reason);
+        const ht_status loaded =
+            hti_manifest_load(store->db, store->dir, numbers[i], HTI_MANIFEST_ROWS, &manifest, &reason);
         status = absorb(check, loaded, &reason, err);
         hti_manifest_free(manifest);
     }
@@ -86,7 +87,8 @@ static ht_status check_file(checker *check, const hti_query *row, ht_error *err)
         if (status != HT_OK)
             status = absorb(check, status, &reason, err);
         else if (size != (uint64_t)hti_query_int(row, 1))
-            REPORT(check, "%s: %llu bytes, should be %lld", path, (unsigned long long)size, (long long)hti_query_int(row, 1));
+            REPORT(check, "%s: %llu bytes, should be %lld", path, (unsigned long long)size,
+                   (long long)hti_query_int(row, 1));
         else if (checksum != (uint64_t)hti_query_int(row, 2))
             REPORT(check, "%s: its content does not match its checksum", path);
     }
@@ -108,7 +110,8 @@ static ht_status check_files(checker *check, ht_error *err)
 }
 
 /* Documents of one segment: every ordinal there once, with fields that give the segment's checksum. */
-static ht_status check_documents(checker *check, hti_query *docs, const hti_segment *segment, uint64_t checksum, ht_error *err)
+static ht_status check_documents(checker *check, hti_query *docs, const hti_segment *segment, uint64_t checksum,
+                                 ht_error *err)
 {
     enum { DOCS_BETWEEN_POLLS = 4096 };
     const char *path = check->store->db_path;
@@ -130,9 +133,11 @@ static ht_status check_documents(checker *check, hti_query *docs, const hti_segm
     }
     hti_query_reset(docs);
     if (status == HT_OK && next != (int64_t)segment->first_doc + segment->n_docs)
-        REPORT(check, "%s: document %lld of segment %llu is missing", path, (long long)next, (unsigned long long)segment->number);
+        REPORT(check, "%s: document %lld of segment %llu is missing", path, (long long)next,
+               (unsigned long long)segment->number);
     else if (status == HT_OK && hti_hasher_finish(hasher) != checksum)
-        REPORT(check, "%s: the documents of segment %llu do not match their checksum", path, (unsigned long long)segment->number);
+        REPORT(check, "%s: the documents of segment %llu do not match their checksum", path,
+               (unsigned long long)segment->number);
     hti_hasher_free(hasher);
     return status;
 }
@@ -142,11 +147,12 @@ static ht_status check_segments(checker *check, ht_error *err)
     const hti_store *store = check->store;
     const hti_manifest *served = store->manifest;
     hti_query *docs;
-    HT_TRY(hti_db_query(store->db,
-                        "SELECT document.ordinal, id, title, text, live, deleted, encoding FROM document LEFT JOIN content "
-                        "ON content.ordinal = document.ordinal WHERE document.ordinal >= ? AND document.ordinal < ? "
-                        "ORDER BY document.ordinal",
-                        &docs, err));
+    HT_TRY(hti_db_query(
+        store->db,
+        "SELECT document.ordinal, id, title, text, live, deleted, encoding FROM document LEFT JOIN content "
+        "ON content.ordinal = document.ordinal WHERE document.ordinal >= ? AND document.ordinal < ? "
+        "ORDER BY document.ordinal",
+        &docs, err));
     ht_status status = HT_OK;
     for (size_t i = 0; status == HT_OK && i < served->n_segments; i++)
         status = check_documents(check, docs, &served->segments[i], served->doc_checksums[i], err);
@@ -178,7 +184,7 @@ ht_status hti_store_check(hti_store *store, const ht_monitor *monitor, hti_probl
     if (status == HT_OK && check.n_problems == 0 && store->warning) report(&check, store->warning);
     if (status == HT_CORRUPT) report(&check, err ? err->message : "damaged");
     if ((status == HT_OK || status == HT_CORRUPT) && check.n_problems > 0)
-        return HT_FAIL(err, CORRUPT, "%s: %zu problem%s found; restore a copy or index anew", store->dir, check.n_problems,
-                       check.n_problems == 1 ? "" : "s");
+        return HT_FAIL(err, CORRUPT, "%s: %zu problem%s found; restore a copy or index anew", store->dir,
+                       check.n_problems, check.n_problems == 1 ? "" : "s");
     return status;
 }

@@ -84,7 +84,8 @@ ht_status hti_store_find(hti_store *store, ht_text id, uint32_t *doc, ht_error *
     hti_query_bind_int(query, 2, store->manifest->n_docs);
     while (!found && (status = hti_query_next(query, &row, err)) == HT_OK && row) {
         const int64_t ordinal = hti_query_int(query, 0);
-        const bool alive = hti_query_is_null(query, 1) || hti_query_int(query, 1) > (int64_t)store->manifest->generation;
+        const bool alive =
+            hti_query_is_null(query, 1) || hti_query_int(query, 1) > (int64_t)store->manifest->generation;
         found = alive && ordinal >= 0;
         if (found) *doc = (uint32_t)ordinal;
     }

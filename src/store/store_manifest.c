@@ -16,7 +16,7 @@ typedef struct loader {
     hti_db *db;
     const char *dir;
     hti_manifest *made;
-    int64_t n_deleted;  /* as the generation's row says */
+    int64_t n_deleted;   /* as the generation's row says */
     size_t file_segment; /* position of the segment whose files are being read */
 } loader;
 
@@ -37,7 +37,8 @@ static ht_status each_row(loader *load, const char *sql, row_fn take, ht_error *
     HT_TRY(hti_db_query(load->db, sql, &query, err));
     hti_query_bind_int(query, 1, (int64_t)load->made->generation);
     ht_status status = HT_OK;
-    while (status == HT_OK && (status = hti_query_next(query, &row, err)) == HT_OK && row) status = take(load, query, err);
+    while (status == HT_OK && (status = hti_query_next(query, &row, err)) == HT_OK && row)
+        status = take(load, query, err);
     hti_query_free(query);
     return status;
 }
@@ -95,7 +96,8 @@ static ht_status take_file(loader *load, const hti_query *row, ht_error *err)
     const uint64_t number = (uint64_t)hti_query_int(row, 0);
     size_t *at = &load->file_segment;
     while (*at < made->n_segments && made->segments[*at].number != number) ++*at;
-    if (*at == made->n_segments || hti_query_int(row, 3) < 0) return misfit(load, "a file that belongs to no segment", err);
+    if (*at == made->n_segments || hti_query_int(row, 3) < 0)
+        return misfit(load, "a file that belongs to no segment", err);
     HT_TRY(hti_reserve(&made->files, &made->cap_files, made->n_files + 1, sizeof *made->files, err));
     hti_manifest_file *file = &made->files[made->n_files];
     HT_TRY(keep_file(load, row, file, err));
@@ -186,20 +188,23 @@ static ht_status compute_checksum(const hti_manifest *made, uint64_t *out, ht_er
 static ht_status load_rows(loader *load, ht_error *err)
 {
     hti_manifest *made = load->made;
-    HT_TRY(each_row(load, "SELECT created, n_docs, n_deleted, checksum FROM generation WHERE number = ?", take_head, err));
+    HT_TRY(
+        each_row(load, "SELECT created, n_docs, n_deleted, checksum FROM generation WHERE number = ?", take_head, err));
     HT_TRY(each_row(load,
                     "SELECT member.segment, first_doc, n_docs, checksum FROM member LEFT JOIN segment "
                     "ON segment.number = member.segment WHERE generation = ? ORDER BY member.segment",
                     take_segment, err));
     made->file_starts = hti_alloc_zero(hti_mul(made->n_segments + 1, sizeof *made->file_starts));
     if (!made->file_starts) return HTI_NO_MEMORY(err);
-    HT_TRY(each_row(load,
-                    "SELECT file.segment, kind, name, size, checksum FROM member JOIN file ON file.segment = member.segment "
-                    "WHERE generation = ? ORDER BY file.segment, kind",
-                    take_file, err));
+    HT_TRY(each_row(
+        load,
+        "SELECT file.segment, kind, name, size, checksum FROM member JOIN file ON file.segment = member.segment "
+        "WHERE generation = ? ORDER BY file.segment, kind",
+        take_file, err));
     for (size_t i = 0; i < made->n_segments; i++) made->file_starts[i + 1] += made->file_starts[i];
     HT_TRY(each_row(load, "SELECT name, value FROM setting WHERE generation <= ? ORDER BY name", take_setting, err));
-    HT_TRY(each_row(load, "SELECT ordinal FROM document WHERE deleted IS NOT NULL AND deleted <= ?", take_deleted, err));
+    HT_TRY(
+        each_row(load, "SELECT ordinal FROM document WHERE deleted IS NOT NULL AND deleted <= ?", take_deleted, err));
     const hti_segment *last = made->n_segments ? &made->segments[made->n_segments - 1] : NULL;
     if ((last ? last->first_doc + last->n_docs : 0) != made->n_docs)
         return misfit(load, "its segments do not hold all its documents", err);

@@ -43,7 +43,8 @@ static ht_status open_database(hti_store *store, ht_error *err)
     static const hti_db_mode modes[] = {
         [HTI_STORE_READ] = HTI_DB_READ, [HTI_STORE_WRITE] = HTI_DB_WRITE, [HTI_STORE_CREATE] = HTI_DB_CREATE};
     const ht_status status = hti_db_open(store->db_path, modes[store->mode], &hti_store_schema, &store->db, err);
-    if (status == HT_NOT_FOUND) return no_collection(store->dir, HTI_STORE_DB " is empty: its creation was cut off", err);
+    if (status == HT_NOT_FOUND)
+        return no_collection(store->dir, HTI_STORE_DB " is empty: its creation was cut off", err);
     HT_TRY(status);
     return store->mode == HTI_STORE_CREATE ? hti_sync_dir(store->dir, err) : HT_OK;
 }
@@ -56,8 +57,8 @@ static ht_status check_newest(hti_store *store, uint64_t newest, ht_error *err)
     bool row = false;
     HT_TRY(hti_store_counter(store->db, "generation", 0, &promised, err));
     if ((uint64_t)promised != newest)
-        return HT_FAIL(err, CORRUPT, "%s: generation %lld was committed, %llu is the newest in the table", store->db_path,
-                       (long long)promised, (unsigned long long)newest);
+        return HT_FAIL(err, CORRUPT, "%s: generation %lld was committed, %llu is the newest in the table",
+                       store->db_path, (long long)promised, (unsigned long long)newest);
     if (newest > 0) return HT_OK;
     HT_TRY(hti_db_query(store->db, "SELECT 1 FROM document LIMIT 1", &query, err));
     const ht_status status = hti_query_next(query, &row, err);
@@ -71,7 +72,8 @@ static ht_status choose(hti_store *store, const uint64_t *numbers, size_t n, ht_
 {
     for (size_t i = 0; i < n; i++) {
         ht_error reason = {HT_OK, ""};
-        const ht_status status = hti_manifest_load(store->db, store->dir, numbers[i], HTI_MANIFEST_WHOLE, &store->manifest, &reason);
+        const ht_status status =
+            hti_manifest_load(store->db, store->dir, numbers[i], HTI_MANIFEST_WHOLE, &store->manifest, &reason);
         if (status == HT_OK) return HT_OK;
         if (status != HT_CORRUPT) return hti_fail(err, status, "%s", reason.message);
         if (why->status == HT_OK) *why = reason;
@@ -95,7 +97,8 @@ static ht_status serve(hti_store *store, ht_error *err)
     if (status != HT_OK || why.status == HT_OK) return status;
     hti_buffer text;
     hti_buffer_init(&text);
-    hti_buffer_printf(&text, "%s; serving generation %llu", why.message, (unsigned long long)store->manifest->generation);
+    hti_buffer_printf(&text, "%s; serving generation %llu", why.message,
+                      (unsigned long long)store->manifest->generation);
     status = hti_buffer_status(&text, err);
     store->warning = text.data; /* the block moves; hti_free is its end */
     return status;
@@ -114,12 +117,13 @@ static ht_status serve_newest(hti_store *store, ht_error *err)
 static ht_status prepare_queries(hti_store *store, ht_error *err)
 {
     HT_TRY(hti_db_query(store->db, "SELECT id FROM document WHERE ordinal = ?", &store->query_id, err));
-    HT_TRY(hti_db_query(store->db,
-                        "SELECT id, encoding, title, text FROM document JOIN content ON content.ordinal = document.ordinal "
-                        "WHERE document.ordinal = ?",
-                        &store->query_doc, err));
-    return hti_db_query(store->db, "SELECT ordinal, deleted FROM document WHERE id = ? AND ordinal < ?", &store->query_find,
-                        err);
+    HT_TRY(hti_db_query(
+        store->db,
+        "SELECT id, encoding, title, text FROM document JOIN content ON content.ordinal = document.ordinal "
+        "WHERE document.ordinal = ?",
+        &store->query_doc, err));
+    return hti_db_query(store->db, "SELECT ordinal, deleted FROM document WHERE id = ? AND ordinal < ?",
+                        &store->query_find, err);
 }
 
 static ht_status open_all(hti_store *store, const char *dir, ht_error *err)

@@ -23,9 +23,11 @@ static const char *const objects[] = {
     "CREATE TABLE document (ordinal INTEGER PRIMARY KEY, id TEXT NOT NULL, live INTEGER, deleted INTEGER) STRICT",
     "CREATE UNIQUE INDEX document_id ON document (id, live)",
     "CREATE INDEX document_deleted ON document (deleted) WHERE deleted IS NOT NULL",
-    "CREATE TABLE content (ordinal INTEGER PRIMARY KEY, encoding INTEGER NOT NULL, title TEXT NOT NULL, text ANY NOT NULL) "
+    "CREATE TABLE content (ordinal INTEGER PRIMARY KEY, encoding INTEGER NOT NULL, "
+    "title TEXT NOT NULL, text ANY NOT NULL) "
     "STRICT",
-    "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, generation INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, "
+    "generation INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 };
 
 const hti_db_schema hti_store_schema = {
@@ -78,7 +80,8 @@ ht_status hti_store_set_counter(hti_db *db, const char *name, int64_t value, ht_
     return status;
 }
 
-ht_status hti_store_digest(const char *path, const ht_monitor *monitor, uint64_t *size, uint64_t *checksum, ht_error *err)
+ht_status hti_store_digest(const char *path, const ht_monitor *monitor, uint64_t *size, uint64_t *checksum,
+                           ht_error *err)
 {
     enum { STEP = 1 << 20 };
     *size = *checksum = 0;

@@ -77,8 +77,8 @@ static int errno_of_text(const char *text)
     static const struct {
         const char *name;
         int value;
-    } known[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EMFILE", EMFILE}, {"EACCES", EACCES},
-                 {"EROFS", EROFS},   {"ENOMEM", ENOMEM}, {"EINTR", EINTR},   {"ENOENT", ENOENT}};
+    } known[] = {{"EIO", EIO},     {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EMFILE", EMFILE}, {"EACCES", EACCES},
+                 {"EROFS", EROFS}, {"ENOMEM", ENOMEM}, {"EINTR", EINTR},   {"ENOENT", ENOENT}};
     if (!text) return EIO;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(text, known[i].name) == 0) return known[i].value;
@@ -220,10 +220,10 @@ static void *next(const char *name)
     return found;
 }
 
-#define REAL(name)                                             \
-    static void *cached;                                       \
-    if (!cached) cached = next(#name);                         \
-    __typeof__(&name) real;                                    \
+#define REAL(name)                     \
+    static void *cached;               \
+    if (!cached) cached = next(#name); \
+    __typeof__(&name) real;            \
     memcpy(&real, &cached, sizeof real)
 
 /* Only a new file takes space: opening one that is there never meets ENOSPC, O_CREAT or not. */
@@ -232,14 +232,14 @@ static enum call open_kind(int at, const char *path, int flags)
     return (flags & O_CREAT) && path && syscall(SYS_faccessat, at, path, F_OK) != 0 ? CREATE : OPEN;
 }
 
-#define OPEN_BODY(name)                                        \
-    REAL(name);                                                \
-    mode_t mode = 0;                                           \
-    if (flags & (O_CREAT | __O_TMPFILE)) {                     \
-        va_list args;                                          \
-        va_start(args, flags);                                 \
-        mode = va_arg(args, mode_t);                           \
-        va_end(args);                                          \
+#define OPEN_BODY(name)                    \
+    REAL(name);                            \
+    mode_t mode = 0;                       \
+    if (flags & (O_CREAT | __O_TMPFILE)) { \
+        va_list args;                      \
+        va_start(args, flags);             \
+        mode = va_arg(args, mode_t);       \
+        va_end(args);                      \
     }
 SHIM int open(const char *path, int flags, ...)
 {

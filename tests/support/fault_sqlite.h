@@ -27,8 +27,9 @@ static inline void fault_sqlite_shutdown(void *ud) { (void)ud; }
 
 static inline void fault_sqlite_install(void)
 {
-    static const sqlite3_mem_methods methods = {fault_sqlite_malloc,  fault_sqlite_free, fault_sqlite_realloc, fault_sqlite_size,
-                                                fault_sqlite_roundup, fault_sqlite_init, fault_sqlite_shutdown, NULL};
+    static const sqlite3_mem_methods methods = {
+        fault_sqlite_malloc,  fault_sqlite_free, fault_sqlite_realloc,  fault_sqlite_size,
+        fault_sqlite_roundup, fault_sqlite_init, fault_sqlite_shutdown, NULL};
     sqlite3 *db = NULL;
     if (sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) != SQLITE_OK || sqlite3_initialize() != SQLITE_OK) abort();
     if (sqlite3_open(":memory:", &db) != SQLITE_OK) abort();

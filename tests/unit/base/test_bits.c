@@ -140,7 +140,8 @@ static void test_float_to_half_rounds_to_nearest_even(void **unused)
         const float value = float_of((uint32_t)hti_random_next(&random));
         if (!isnan(value)) check_half_of(value);
     }
-    const float edges[] = {65504.0f, 65519.99f, 65520.0f, 65536.0f, 1e30f, INFINITY, 0x1p-24f, 0x1p-25f, 0x1.000002p-25f, 0x1p-149f};
+    const float edges[] = {65504.0f, 65519.99f, 65520.0f, 65536.0f,        1e30f,
+                           INFINITY, 0x1p-24f,  0x1p-25f, 0x1.000002p-25f, 0x1p-149f};
     for (size_t i = 0; i < HTI_LEN(edges); i++) check_half_of(edges[i]);
 }
 

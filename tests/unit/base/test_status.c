@@ -29,12 +29,12 @@ static bool is_one_line_of_utf8(const char *text)
 static void test_the_table(void **unused)
 {
     (void)unused;
-#define CHECK(name, number, text, exit_code, http, python)             \
-    assert_int_equal(HT_##name, number);                               \
-    assert_string_equal(ht_status_name(HT_##name), #name);             \
-    assert_string_equal(ht_status_text(HT_##name), text);              \
-    assert_int_equal(ht_status_exit_code(HT_##name), exit_code);       \
-    assert_int_equal(ht_status_http(HT_##name), http);                 \
+#define CHECK(name, number, text, exit_code, http, python)       \
+    assert_int_equal(HT_##name, number);                         \
+    assert_string_equal(ht_status_name(HT_##name), #name);       \
+    assert_string_equal(ht_status_text(HT_##name), text);        \
+    assert_int_equal(ht_status_exit_code(HT_##name), exit_code); \
+    assert_int_equal(ht_status_http(HT_##name), http);           \
     assert_string_equal(ht_status_python(HT_##name), python);
     HT_STATUS_LIST(CHECK)
 #undef CHECK
@@ -92,8 +92,19 @@ static void test_cuts_fall_between_characters(void **unused)
 static void test_bytes_that_are_no_utf8_are_replaced(void **unused)
 {
     (void)unused;
-    static const char *const bad[] = {"\x80", "\xC3", "\xC3(", "\xE2\x82", "\xE2\x28\xAC", "\xF0\x9F\x90", "\xFF\xFE", "\xC0\xAF",
-                                      "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE0\x80\x80", "\xF0\x80\x80\x80", "\x80\x80\x80\x80\x80"};
+    static const char *const bad[] = {"\x80",
+                                      "\xC3",
+                                      "\xC3(",
+                                      "\xE2\x82",
+                                      "\xE2\x28\xAC",
+                                      "\xF0\x9F\x90",
+                                      "\xFF\xFE",
+                                      "\xC0\xAF",
+                                      "\xED\xA0\x80",
+                                      "\xF4\x90\x80\x80",
+                                      "\xE0\x80\x80",
+                                      "\xF0\x80\x80\x80",
+                                      "\x80\x80\x80\x80\x80"};
     for (size_t i = 0; i < HTI_LEN(bad); i++) {
         ht_error err;
         (void)HT_FAIL(&err, IO, "%s", bad[i]);

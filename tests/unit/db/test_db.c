@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-static const char *const first_objects[] = {"CREATE TABLE item (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT"};
+static const char *const first_objects[] = {
+    "CREATE TABLE item (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT"};
 static const hti_db_schema first = {.name = "thing", .application_id = 77, .objects = first_objects, .n_objects = 1};
 
 /* Version 2 gives every item a colour. */
@@ -136,7 +137,9 @@ static void test_a_cut_off_creation_is_no_database(void **unused)
 static void test_foreign_files_are_refused(void **unused)
 {
     (void)unused;
-    assert_int_equal(hti_replace_file(path, "this is a text file, not a database, and longer than a header of one", 68, &err), HT_OK);
+    assert_int_equal(
+        hti_replace_file(path, "this is a text file, not a database, and longer than a header of one", 68, &err),
+        HT_OK);
     assert_refused(HTI_DB_READ, &first, HT_CORRUPT);
     assert_refused(HTI_DB_CREATE, &first, HT_CORRUPT);
     assert_int_equal(hti_remove(path, &err), HT_OK);
@@ -161,7 +164,8 @@ static void test_a_changed_schema_is_refused(void **unused)
         assert_refused(HTI_DB_READ, &first, HT_CORRUPT);
         assert_refused(HTI_DB_CREATE, &first, HT_CORRUPT);
         meddle(changes[i][1]);
-        if (i == 3) temp_dir_remove(dir), assert_int_equal(hti_make_dirs(dir, &err), HT_OK); /* a rename changes the text */
+        if (i == 3)
+            temp_dir_remove(dir), assert_int_equal(hti_make_dirs(dir, &err), HT_OK); /* a rename changes the text */
     }
     hti_db_close(open_as(HTI_DB_CREATE, &first));
     meddle("ANALYZE"); /* SQLite's own tables are fine */

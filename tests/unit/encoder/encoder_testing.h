@@ -17,10 +17,10 @@
 
 #include <cmocka.h>
 
-#define OK(expr)                                                                                                       \
-    do {                                                                                                               \
-        ht_error err = {0};                                                                                            \
-        if ((expr) != HT_OK) fail_msg("%s: %s", #expr, err.message);                                                   \
+#define OK(expr)                                                     \
+    do {                                                             \
+        ht_error err = {0};                                          \
+        if ((expr) != HT_OK) fail_msg("%s: %s", #expr, err.message); \
     } while (0)
 
 static inline ht_text text_of(const char *text) { return (ht_text){text, strlen(text)}; }

@@ -1,5 +1,6 @@
 /*
- * test_encoder.c - the public door on the tiny model: titles, offsets, punctuation, mix, truncation, progress, cancelling,
+ * test_encoder.c - the public door on the tiny model: titles, offsets, punctuation, mix, truncation, progress,
+ * cancelling,
  * bad input, no allocation the second time, and the same bits with any neighbours and any number of threads.
  */
 #include "encoder_testing.h"
@@ -42,7 +43,10 @@ static void test_join(void **state)
     check_join(session, "wings", "wing", "wings wing");
     check_join(session, "  ", "  ", "");
     /* str.strip: no-break space, em space, ideographic space, information separators; not the zero-width space. */
-    check_join(session, "\xC2\xA0\xE2\x80\x83 a\xE3\x80\x80", "\x1C\x1F" "b\xE2\x80\xA8\xC2\x85", "a b");
+    check_join(session, "\xC2\xA0\xE2\x80\x83 a\xE3\x80\x80",
+               "\x1C\x1F"
+               "b\xE2\x80\xA8\xC2\x85",
+               "a b");
     check_join(session, "\xE2\x80\x8B", "x", "\xE2\x80\x8B x");
     ht_encoder_session_free(session);
     ht_encoder_close(encoder);
@@ -55,7 +59,9 @@ static void test_offsets(void **state)
     (void)state;
     ht_encoder *encoder = open_model(TINY, NULL);
     ht_encoder_session *session = new_session(encoder);
-    const ht_encoder_input inputs[] = {{text_of("Heat"), text_of("transfer, (fast)!")}, {{NULL, 0}, text_of("")}, {{NULL, 0}, text_of("Caf\xC3\xA9 x")}};
+    const ht_encoder_input inputs[] = {{text_of("Heat"), text_of("transfer, (fast)!")},
+                                       {{NULL, 0}, text_of("")},
+                                       {{NULL, 0}, text_of("Caf\xC3\xA9 x")}};
     const ht_encoding *made;
     OK(ht_encoder_encode(session, HT_ROLE_QUERY, inputs, HTI_LEN(inputs), NULL, &made, &err));
     assert_int_equal(made->n_texts, 3);
@@ -69,14 +75,16 @@ static void test_offsets(void **state)
         assert_int_equal(made->token_starts[end - 1], made->token_ends[end - 1]);
         uint32_t behind = 0;
         for (size_t i = first + 1; i + 1 < end; i++) {
-            assert_true(made->token_starts[i] >= behind && made->token_ends[i] > made->token_starts[i] && made->token_ends[i] <= joined.len);
+            assert_true(made->token_starts[i] >= behind && made->token_ends[i] > made->token_starts[i] &&
+                        made->token_ends[i] <= joined.len);
             behind = made->token_ends[i];
         }
     }
     const ht_text joined = ht_encoder_joined_text(session, 0);
     const size_t comma = made->offsets[0] + 1;
     bool found = false;
-    for (size_t i = comma; i < made->offsets[1]; i++) found |= made->token_ends[i] - made->token_starts[i] == 1 && joined.data[made->token_starts[i]] == ',';
+    for (size_t i = comma; i < made->offsets[1]; i++)
+        found |= made->token_ends[i] - made->token_starts[i] == 1 && joined.data[made->token_starts[i]] == ',';
     assert_true(found); /* queries keep punctuation */
     assert_true(ht_encoder_token_text(encoder, made->token_ids[0]).len == 5);
     assert_memory_equal(ht_encoder_token_text(encoder, made->token_ids[0]).data, "[CLS]", 5);
@@ -124,9 +132,11 @@ static void test_profile(void **state)
                 continue;
             }
             double u[DIM], squares = 0;
-            for (size_t j = 0; j < DIM; j++) u[j] = (double)h->vectors[i * DIM + j] / length(h->vectors + i * DIM) + 0.5 * mean[j] / sqrt(norm);
+            for (size_t j = 0; j < DIM; j++)
+                u[j] = (double)h->vectors[i * DIM + j] / length(h->vectors + i * DIM) + 0.5 * mean[j] / sqrt(norm);
             for (size_t j = 0; j < DIM; j++) squares += u[j] * u[j];
-            for (size_t j = 0; j < DIM; j++) assert_true(fabs((double)made->vectors[at * DIM + j] - u[j] / sqrt(squares)) < 1e-6);
+            for (size_t j = 0; j < DIM; j++)
+                assert_true(fabs((double)made->vectors[at * DIM + j] - u[j] / sqrt(squares)) < 1e-6);
             assert_int_equal(made->token_ids[at], h->token_ids[i]);
             assert_int_equal(made->token_starts[at], h->token_starts[i]);
             at++;
@@ -147,7 +157,8 @@ static void test_options(void **state)
     ht_encoder_info info = {HT_DESC(ht_encoder_info)}, other = info;
     ht_encoder *encoder = open_model(TINY, &opts);
     ht_encoder_get_info(encoder, &info);
-    assert_true(info.mix == 0.5f && !info.keeps_punctuation && info.max_tokens == 256 && info.dim == DIM && info.n_layers == 2);
+    assert_true(info.mix == 0.5f && !info.keeps_punctuation && info.max_tokens == 256 && info.dim == DIM &&
+                info.n_layers == 2);
     ht_encoder_close(encoder);
     opts.mix = 0;
     opts.keep_punctuation = 1;
@@ -231,12 +242,14 @@ static uint64_t seed = 7;
 
 static void make_texts(void)
 {
-    static const char *const words[] = {"boundary", "layer", "heat", "of", "the", "a", "supersonic", "wing,", "x", "flow-field", "(1957)", "theory."};
+    static const char *const words[] = {"boundary",   "layer", "heat", "of",         "the",    "a",
+                                        "supersonic", "wing,", "x",    "flow-field", "(1957)", "theory."};
     for (size_t i = 0; i < N_TEXTS; i++) {
         const size_t n = hti_random_next(&seed) % 8 == 0 ? hti_random_next(&seed) % 120 : hti_random_next(&seed) % 25;
         size_t len = 0;
         for (size_t j = 0; j < n; j++)
-            len += (size_t)snprintf(random_texts[i] + len, sizeof random_texts[i] - len, "%s ", words[hti_random_next(&seed) % HTI_LEN(words)]);
+            len += (size_t)snprintf(random_texts[i] + len, sizeof random_texts[i] - len, "%s ",
+                                    words[hti_random_next(&seed) % HTI_LEN(words)]);
     }
 }
 
@@ -255,7 +268,7 @@ static void check_same_bits(ht_precision precision)
         const char *text = random_texts[i];
         const ht_encoding *made = encode(session, HT_ROLE_DOCUMENT, &text, 1);
         n_alone[i] = made->n_vectors;
-        alone[i] = HTI_NEW_ARRAY(float, made->n_vectors * DIM);
+        alone[i] = HTI_NEW_ARRAY(float, made->n_vectors *DIM);
         pooled[i] = HTI_NEW_ARRAY(float, DIM);
         memcpy(alone[i], made->vectors, made->n_vectors * DIM * sizeof(float));
         memcpy(pooled[i], made->pooled, DIM * sizeof(float));
@@ -277,7 +290,8 @@ static void check_same_bits(ht_precision precision)
             const ht_encoding *made = encode(session, HT_ROLE_DOCUMENT, texts, n);
             for (size_t i = 0; i < n; i++) {
                 assert_int_equal(made->offsets[i + 1] - made->offsets[i], n_alone[which[i]]);
-                assert_memory_equal(made->vectors + made->offsets[i] * DIM, alone[which[i]], n_alone[which[i]] * DIM * sizeof(float));
+                assert_memory_equal(made->vectors + made->offsets[i] * DIM, alone[which[i]],
+                                    n_alone[which[i]] * DIM * sizeof(float));
                 assert_memory_equal(made->pooled + i * DIM, pooled[which[i]], DIM * sizeof(float));
             }
         }
@@ -366,7 +380,8 @@ static void test_monitor(void **state)
     for (size_t at = 1; at < polls; at += 1 + polls / 7) {
         w = (watch){.cancel_at = at};
         ht_error err = {0};
-        assert_int_equal(ht_encoder_encode(session, HT_ROLE_DOCUMENT, inputs, N_TEXTS, &monitor, &made, &err), HT_CANCELLED);
+        assert_int_equal(ht_encoder_encode(session, HT_ROLE_DOCUMENT, inputs, N_TEXTS, &monitor, &made, &err),
+                         HT_CANCELLED);
         assert_null(made);
     }
     OK(ht_encoder_encode(session, HT_ROLE_DOCUMENT, inputs, N_TEXTS, NULL, &made, &err));
@@ -380,9 +395,15 @@ int main(void)
     if (getenv("HT_SEED")) seed = strtoull(getenv("HT_SEED"), NULL, 10);
     print_message("HT_SEED=%llu, %s\n", (unsigned long long)seed, ht_cpu_name());
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_join),      cmocka_unit_test(test_offsets),        cmocka_unit_test(test_profile),
-        cmocka_unit_test(test_options),   cmocka_unit_test(test_bad_options),    cmocka_unit_test(test_bad_text),
-        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_same_bits_auto), cmocka_unit_test(test_second_call_allocates_nothing),
+        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_bad_text),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_same_bits_auto),
+        cmocka_unit_test(test_second_call_allocates_nothing),
         cmocka_unit_test(test_monitor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

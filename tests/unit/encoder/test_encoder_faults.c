@@ -18,7 +18,8 @@ static ht_status open_and_encode(void *ud, ht_error *err)
     const ht_encoding *made;
     ht_status status = ht_encoder_open(TINY, &opts, &encoder, err);
     if (status == HT_OK) status = ht_encoder_session_new(encoder, &session, err);
-    if (status == HT_OK) status = ht_encoder_encode(session, HT_ROLE_DOCUMENT, inputs, HTI_LEN(inputs), NULL, &made, err);
+    if (status == HT_OK)
+        status = ht_encoder_encode(session, HT_ROLE_DOCUMENT, inputs, HTI_LEN(inputs), NULL, &made, err);
     ht_encoder_session_free(session);
     ht_encoder_close(encoder);
     return status;

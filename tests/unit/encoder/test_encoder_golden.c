@@ -90,7 +90,8 @@ static void check_folder(const char *dir, const char *golden, ht_precision preci
         check_text(session, json_array_get(cases, i), &by_text, &unit);
     }
     const bool f32 = precision == HT_PRECISION_F32;
-    print_message("%s %s: states %.1e by ids, %.1e by text, unit vectors %.1e\n", dir, f32 ? "f32" : "bf16", by_ids, by_text, unit);
+    print_message("%s %s: states %.1e by ids, %.1e by text, unit vectors %.1e\n", dir, f32 ? "f32" : "bf16", by_ids,
+                  by_text, unit);
     assert_true(json_array_size(cases) > 10);
     assert_true(by_ids <= (f32 ? 1e-4 : 0.1) && by_text <= (f32 ? 1e-4 : 0.1));
     assert_true(unit <= (f32 ? 2e-5 : 2e-2));
@@ -109,7 +110,8 @@ static void test_f32(void **state)
 static void test_f16_weights(void **state)
 {
     (void)state;
-    check_folder(HT_TEST_DATA "/golden/bert_tiny_f16", HT_TEST_DATA "/golden/bert_tiny_f16/golden.json", HT_PRECISION_F32);
+    check_folder(HT_TEST_DATA "/golden/bert_tiny_f16", HT_TEST_DATA "/golden/bert_tiny_f16/golden.json",
+                 HT_PRECISION_F32);
 }
 
 static void test_bf16(void **state)
@@ -124,6 +126,7 @@ static void test_bf16(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_f32), cmocka_unit_test(test_f16_weights), cmocka_unit_test(test_bf16)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_f32), cmocka_unit_test(test_f16_weights),
+                                       cmocka_unit_test(test_bf16)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

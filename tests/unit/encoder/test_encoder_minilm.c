@@ -46,7 +46,8 @@ static bool has_bf16(void)
 /* Texts of one side of the golden file; borrowed from it. */
 static void golden_texts(const json_t *items, const char **texts)
 {
-    for (size_t i = 0; i < json_array_size(items); i++) texts[i] = json_string_value(json_object_get(json_array_get(items, i), "text"));
+    for (size_t i = 0; i < json_array_size(items); i++)
+        texts[i] = json_string_value(json_object_get(json_array_get(items, i), "text"));
 }
 
 static double real_at(const json_t *array, size_t i) { return json_number_value(json_array_get(array, i)); }
@@ -91,7 +92,8 @@ static void test_states(void **state)
         for (size_t i = 0; i < json_array_size(items); i++) inputs[i] = (ht_encoder_input){.text = text_of(texts[i])};
         const ht_encoding *made;
         OK(ht_encoder_hidden(session, HT_ROLE_DOCUMENT, inputs, json_array_size(items), NULL, &made, &err));
-        for (size_t i = 0; i < json_array_size(items); i++) most = fmax(most, check_states(made, i, json_array_get(items, i)));
+        for (size_t i = 0; i < json_array_size(items); i++)
+            most = fmax(most, check_states(made, i, json_array_get(items, i)));
     }
     print_message("token values: largest difference %.1e\n", most);
     assert_true(most <= 1e-4);
@@ -112,7 +114,8 @@ static double max_sim(const ht_encoding *q, size_t query, const ht_encoding *d, 
     double sum = 0;
     for (size_t i = q->offsets[query]; i < q->offsets[query + 1]; i++) {
         double best = -2;
-        for (size_t j = d->offsets[doc]; j < d->offsets[doc + 1]; j++) best = fmax(best, dot(q->vectors + i * DIM, d->vectors + j * DIM));
+        for (size_t j = d->offsets[doc]; j < d->offsets[doc + 1]; j++)
+            best = fmax(best, dot(q->vectors + i * DIM, d->vectors + j * DIM));
         sum += best;
     }
     return sum;
@@ -127,13 +130,16 @@ static void check_scores(ht_precision precision, double room)
     const char *q_texts[N_QUERIES], *d_texts[N_DOCS];
     golden_texts(json_object_get(golden, "queries"), q_texts);
     golden_texts(json_object_get(golden, "documents"), d_texts);
-    const ht_encoding *q = encode(queries, HT_ROLE_QUERY, q_texts, N_QUERIES), *d = encode(documents, HT_ROLE_QUERY, d_texts, N_DOCS);
+    const ht_encoding *q = encode(queries, HT_ROLE_QUERY, q_texts, N_QUERIES),
+                      *d = encode(documents, HT_ROLE_QUERY, d_texts, N_DOCS);
     double most = 0, most_cosine = 0;
     for (size_t i = 0; i < N_QUERIES; i++)
         for (size_t j = 0; j < N_DOCS; j++) {
-            most = fmax(most, fabs(max_sim(q, i, d, j) - real_at(json_array_get(json_object_get(golden, "maxsim"), i), j)));
+            most = fmax(most,
+                        fabs(max_sim(q, i, d, j) - real_at(json_array_get(json_object_get(golden, "maxsim"), i), j)));
             const double cosine = dot(q->pooled + i * DIM, d->pooled + j * DIM);
-            most_cosine = fmax(most_cosine, fabs(cosine - real_at(json_array_get(json_object_get(golden, "cosine"), i), j)));
+            most_cosine =
+                fmax(most_cosine, fabs(cosine - real_at(json_array_get(json_object_get(golden, "cosine"), i), j)));
         }
     print_message("MaxSim: largest difference %.1e, cosine %.1e\n", most, most_cosine);
     assert_true(most <= room && most_cosine <= room);
@@ -195,9 +201,10 @@ static void test_bf16_against_f32(void **state)
         mean += cosine / (double)f32->n_vectors;
     }
     double least_pooled = 1;
-    for (size_t i = 0; i < n; i++) least_pooled = fmin(least_pooled, dot(f32->pooled + i * DIM, bf16->pooled + i * DIM));
-    print_message("bf16 to f32 over %zu vectors: mean cosine %.6f, least %.6f, %zu below 0.9999, pooled least %.6f\n", f32->n_vectors,
-                  mean, least, n_far, least_pooled);
+    for (size_t i = 0; i < n; i++)
+        least_pooled = fmin(least_pooled, dot(f32->pooled + i * DIM, bf16->pooled + i * DIM));
+    print_message("bf16 to f32 over %zu vectors: mean cosine %.6f, least %.6f, %zu below 0.9999, pooled least %.6f\n",
+                  f32->n_vectors, mean, least, n_far, least_pooled);
     assert_true(mean >= 0.99995 && least >= 0.9995 && n_far <= f32->n_vectors / 1000 && least_pooled >= 0.9999);
     for (size_t i = 0; i < 2; i++) {
         ht_encoder_session_free(sessions[i]);
@@ -213,7 +220,8 @@ static void test_info(void **state)
     ht_encoder *encoder = open_with(HT_PRECISION_F32, -1, NULL);
     ht_encoder_info info = {HT_DESC(ht_encoder_info)};
     ht_encoder_get_info(encoder, &info);
-    assert_true(info.dim == DIM && info.n_layers == 6 && info.hidden == DIM && info.vocab_size == 30522 && info.max_tokens == 256);
+    assert_true(info.dim == DIM && info.n_layers == 6 && info.hidden == DIM && info.vocab_size == 30522 &&
+                info.max_tokens == 256);
     assert_true(info.mix == 0.5f && !info.keeps_punctuation && info.precision == HT_PRECISION_F32);
     assert_true(info.n_parameters == 22713216);
     assert_string_equal(info.architecture, "bert");

@@ -67,11 +67,13 @@ static void accuracy_of(const hti_encoder_kernels *k)
     k->gelu(y, N);
     /* For x < 0 the result is x/2 (1 + erf), whose digits cancel in any f32 evaluation of the formula. */
     for (size_t i = 0; i < N; i++)
-        worst_gelu = fmax(worst_gelu, fabs((double)y[i] - gelu_of((double)x[i])) / (fabs((double)x[i]) * (double)FLT_EPSILON + 1e-30));
+        worst_gelu = fmax(worst_gelu, fabs((double)y[i] - gelu_of((double)x[i])) /
+                                          (fabs((double)x[i]) * (double)FLT_EPSILON + 1e-30));
     memcpy(y, x, N * sizeof *x);
     k->gelu_bf16(y, N);
     for (size_t i = 0; i < N; i++) worst_short = fmax(worst_short, fabs((double)y[i] - gelu_of((double)x[i])));
-    print_message("%s: exp %.2f ulp, gelu %.2f eps|x|, gelu for bf16 %.1e\n", k->name, worst_exp, worst_gelu, worst_short);
+    print_message("%s: exp %.2f ulp, gelu %.2f eps|x|, gelu for bf16 %.1e\n", k->name, worst_exp, worst_gelu,
+                  worst_short);
     assert_true(worst_exp <= 2.0);
     assert_true(worst_gelu <= 1.0);
     assert_true(worst_short <= 4e-5);
@@ -81,7 +83,11 @@ static void accuracy_of(const hti_encoder_kernels *k)
     hti_free(x);
     hti_free(y);
 }
-static void test_accuracy(void **state) { (void)state; each_table(accuracy_of); }
+static void test_accuracy(void **state)
+{
+    (void)state;
+    each_table(accuracy_of);
+}
 
 /* ---- products ---- */
 
@@ -93,8 +99,14 @@ typedef struct product {
 
 static product product_new(const hti_encoder_kernels *k, size_t m, size_t depth, size_t n, bool bf16)
 {
-    product p = {m, depth, n, random_floats((m + HTI_ROW_BLOCK) * depth, 1), random_floats(n * depth, 0.1f),
-                 random_floats(n, 1), random_floats(m * n, 1), NULL};
+    product p = {m,
+                 depth,
+                 n,
+                 random_floats((m + HTI_ROW_BLOCK) * depth, 1),
+                 random_floats(n * depth, 0.1f),
+                 random_floats(n, 1),
+                 random_floats(m * n, 1),
+                 NULL};
     if (bf16) {
         round_in_place(p.a, m * depth);
         round_in_place(p.weights, n * depth);
@@ -140,10 +152,13 @@ static void check_product(const hti_encoder_kernels *k, const product *p, hti_ge
             double size, want = sum_of(p, i, j, &size);
             if (end == HTI_GEMM_GELU) want = gelu_of(want);
             if (end == HTI_GEMM_ADD) want += (double)p->c[i * p->n + j];
-            const double got = narrow ? (double)hti_bf16_to_float(((uint16_t *)c)[i * p->n + j]) : (double)c[i * p->n + j];
+            const double got =
+                narrow ? (double)hti_bf16_to_float(((uint16_t *)c)[i * p->n + j]) : (double)c[i * p->n + j];
             double room = 4 * (double)FLT_EPSILON * (sqrt((double)p->k) * size / 4 + fabs(want) + 4);
             if (narrow) room += fabs(want) / 256 + (end == HTI_GEMM_GELU ? 5e-5 : 0);
-            if (fabs(got - want) > room) fail_msg("%s %zux%zux%zu end %d at %zu,%zu: %g, not %g", k->name, p->m, p->k, p->n, (int)end, i, j, got, want);
+            if (fabs(got - want) > room)
+                fail_msg("%s %zux%zux%zu end %d at %zu,%zu: %g, not %g", k->name, p->m, p->k, p->n, (int)end, i, j, got,
+                         want);
         }
     hti_free(c);
     if (bf16) hti_free(a);
@@ -151,7 +166,8 @@ static void check_product(const hti_encoder_kernels *k, const product *p, hti_ge
 
 static void products_of(const hti_encoder_kernels *k)
 {
-    static const size_t shapes[][3] = {{1, 32, 32}, {7, 64, 96}, {14, 96, 32}, {15, 32, 64}, {31, 384, 64}, {33, 160, 96}, {50, 64, 32}};
+    static const size_t shapes[][3] = {{1, 32, 32},   {7, 64, 96},   {14, 96, 32}, {15, 32, 64},
+                                       {31, 384, 64}, {33, 160, 96}, {50, 64, 32}};
     for (int bf16 = 0; bf16 <= (k->gemm_bf16 != NULL); bf16++)
         for (size_t s = 0; s < HTI_LEN(shapes); s++) {
             product p = product_new(k, shapes[s][0], shapes[s][1], shapes[s][2], bf16);
@@ -159,7 +175,11 @@ static void products_of(const hti_encoder_kernels *k)
             product_free(&p);
         }
 }
-static void test_products(void **state) { (void)state; each_table(products_of); }
+static void test_products(void **state)
+{
+    (void)state;
+    each_table(products_of);
+}
 
 /* One row at every place of every number of rows, among random neighbours. */
 static void row_bits_of(const hti_encoder_kernels *k)
@@ -169,7 +189,8 @@ static void row_bits_of(const hti_encoder_kernels *k)
     for (int bf16 = 0; bf16 <= (k->gemm_bf16 != NULL); bf16++) {
         product p = product_new(k, MOST, DEPTH, N, bf16);
         const size_t size = bf16 ? 2 : 4;
-        char *row = hti_alloc(DEPTH * 4), *a = hti_alloc((MOST + HTI_ROW_BLOCK) * DEPTH * 4), *c = hti_alloc(MOST * N * 4), *want = hti_alloc(N * 4);
+        char *row = hti_alloc(DEPTH * 4), *a = hti_alloc((MOST + HTI_ROW_BLOCK) * DEPTH * 4),
+             *c = hti_alloc(MOST * N * 4), *want = hti_alloc(N * 4);
         uint16_t *narrow = rounded(p.a, (MOST + HTI_ROW_BLOCK) * DEPTH);
         memcpy(a, bf16 ? (void *)narrow : (void *)p.a, (MOST + HTI_ROW_BLOCK) * DEPTH * size);
         memcpy(row, a, DEPTH * size);
@@ -192,7 +213,11 @@ static void row_bits_of(const hti_encoder_kernels *k)
         product_free(&p);
     }
 }
-static void test_row_bits(void **state) { (void)state; each_table(row_bits_of); }
+static void test_row_bits(void **state)
+{
+    (void)state;
+    each_table(row_bits_of);
+}
 
 /* ---- attention ---- */
 
@@ -201,7 +226,8 @@ typedef struct attention_case {
     bool some_unseen;
 } attention_case;
 
-static void reference_attention(const attention_case *c, const float *qkv, const uint8_t *seen, float scale, double *out)
+static void reference_attention(const attention_case *c, const float *qkv, const uint8_t *seen, float scale,
+                                double *out)
 {
     const size_t width = c->n_heads * c->head_dim;
     for (size_t h = 0; h < c->n_heads; h++)
@@ -210,14 +236,17 @@ static void reference_attention(const attention_case *c, const float *qkv, const
             for (size_t j = 0; j < c->n_tokens; j++) {
                 weights[j] = 0;
                 for (size_t d = 0; d < c->head_dim; d++)
-                    weights[j] += (double)qkv[i * 3 * width + h * c->head_dim + d] * (double)qkv[j * 3 * width + width + h * c->head_dim + d];
+                    weights[j] += (double)qkv[i * 3 * width + h * c->head_dim + d] *
+                                  (double)qkv[j * 3 * width + width + h * c->head_dim + d];
                 weights[j] *= (double)scale;
                 if (!seen || seen[j]) largest = fmax(largest, weights[j]);
             }
-            for (size_t j = 0; j < c->n_tokens; j++) sum += weights[j] = !seen || seen[j] ? exp(weights[j] - largest) : 0;
+            for (size_t j = 0; j < c->n_tokens; j++)
+                sum += weights[j] = !seen || seen[j] ? exp(weights[j] - largest) : 0;
             for (size_t d = 0; d < c->head_dim; d++) {
                 double value = 0;
-                for (size_t j = 0; j < c->n_tokens; j++) value += weights[j] * (double)qkv[j * 3 * width + 2 * width + h * c->head_dim + d];
+                for (size_t j = 0; j < c->n_tokens; j++)
+                    value += weights[j] * (double)qkv[j * 3 * width + 2 * width + h * c->head_dim + d];
                 out[i * width + h * c->head_dim + d] = value / sum;
             }
         }
@@ -240,13 +269,14 @@ static void check_attention(const hti_encoder_kernels *k, const attention_case *
     const float scale = 1.0f / sqrtf((float)c->head_dim);
     reference_attention(c, qkv, c->some_unseen ? seen : NULL, scale, want);
     void *scratch = hti_alloc(hti_attention_scratch(n, c->head_dim));
-    const hti_attention t = {bf16 ? (void *)narrow : (void *)qkv, 3 * width, n, c->n_heads, c->head_dim, scale,
-                             c->some_unseen ? seen : NULL, out, width, scratch};
+    const hti_attention t = {bf16 ? (void *)narrow : (void *)qkv, 3 * width, n,     c->n_heads, c->head_dim, scale,
+                             c->some_unseen ? seen : NULL,        out,       width, scratch};
     (bf16 ? k->attend_bf16 : k->attend)(&t);
     for (size_t i = 0; i < n * width; i++) {
         const double got = bf16 ? (double)hti_bf16_to_float(((uint16_t *)out)[i]) : (double)out[i];
         if (!(fabs(got - want[i]) <= (bf16 ? 2e-2 : 5e-6)))
-            fail_msg("%s bf16 %d, %zu tokens, dim %zu, at %zu: %g, not %g", k->name, bf16, n, c->head_dim, i, got, want[i]);
+            fail_msg("%s bf16 %d, %zu tokens, dim %zu, at %zu: %g, not %g", k->name, bf16, n, c->head_dim, i, got,
+                     want[i]);
     }
     hti_free(qkv);
     hti_free(narrow);
@@ -258,12 +288,17 @@ static void check_attention(const hti_encoder_kernels *k, const attention_case *
 
 static void attentions_of(const hti_encoder_kernels *k)
 {
-    static const attention_case cases[] = {{1, 1, 32, false},  {2, 2, 32, false},  {15, 1, 64, true},  {16, 1, 32, false}, {17, 2, 32, true},
-                                           {33, 1, 96, false}, {47, 3, 32, false}, {64, 1, 128, true}, {130, 2, 32, true}, {257, 1, 64, false}};
+    static const attention_case cases[] = {
+        {1, 1, 32, false},  {2, 2, 32, false},  {15, 1, 64, true},  {16, 1, 32, false}, {17, 2, 32, true},
+        {33, 1, 96, false}, {47, 3, 32, false}, {64, 1, 128, true}, {130, 2, 32, true}, {257, 1, 64, false}};
     for (int bf16 = 0; bf16 <= (k->attend_bf16 != NULL); bf16++)
         for (size_t i = 0; i < HTI_LEN(cases); i++) check_attention(k, &cases[i], bf16);
 }
-static void test_attention(void **state) { (void)state; each_table(attentions_of); }
+static void test_attention(void **state)
+{
+    (void)state;
+    each_table(attentions_of);
+}
 
 /* ---- norms, vectors, widening ---- */
 
@@ -283,7 +318,10 @@ static void norms_of(const hti_encoder_kernels *k)
             for (size_t j = 0; j < width; j++) mean += (double)before[i * ld + j] / (double)width;
             for (size_t j = 0; j < width; j++) variance += pow((double)before[i * ld + j] - mean, 2) / (double)width;
             for (size_t j = 0; j < ld; j++) {
-                const double y = j < width ? ((double)before[i * ld + j] - mean) / sqrt(variance + 1e-12) * (double)weight[j] + (double)bias[j] : (double)before[i * ld + j];
+                const double y =
+                    j < width ? ((double)before[i * ld + j] - mean) / sqrt(variance + 1e-12) * (double)weight[j] +
+                                    (double)bias[j]
+                              : (double)before[i * ld + j];
                 if (width > 1) assert_true(fabs((double)x[i * ld + j] - y) <= 4e-6);
                 assert_int_equal(narrow[i * ld + j], j < width ? hti_bf16_from_float(x[i * ld + j]) : 0);
             }
@@ -295,7 +333,11 @@ static void norms_of(const hti_encoder_kernels *k)
         hti_free(narrow);
     }
 }
-static void test_norms(void **state) { (void)state; each_table(norms_of); }
+static void test_norms(void **state)
+{
+    (void)state;
+    each_table(norms_of);
+}
 
 static void check_unit(const float *got, const double *want, size_t dim)
 {
@@ -324,14 +366,19 @@ static void finishes_of(const hti_encoder_kernels *k)
             if (!keep[i]) continue;
             double u[384], squares = 0;
             for (size_t j = 0; j < dim; j++) squares += pow((double)hidden[i * ld + j], 2);
-            for (size_t j = 0; j < dim; j++) u[j] = (double)hidden[i * ld + j] / sqrt(squares) + (mixes ? 0.5 * mean[j] / sqrt(length) : 0);
+            for (size_t j = 0; j < dim; j++)
+                u[j] = (double)hidden[i * ld + j] / sqrt(squares) + (mixes ? 0.5 * mean[j] / sqrt(length) : 0);
             check_unit(at, u, dim);
             at += dim;
         }
         hti_free(hidden);
     }
 }
-static void test_finishes(void **state) { (void)state; each_table(finishes_of); }
+static void test_finishes(void **state)
+{
+    (void)state;
+    each_table(finishes_of);
+}
 
 /* A row of zeros must not become NaN. */
 static void zeros_of(const hti_encoder_kernels *k)
@@ -341,7 +388,11 @@ static void zeros_of(const hti_encoder_kernels *k)
     k->finish(&f);
     for (size_t j = 0; j < 32; j++) assert_true(vectors[j] == 0.0f && pooled[j] == 0.0f);
 }
-static void test_zeros(void **state) { (void)state; each_table(zeros_of); }
+static void test_zeros(void **state)
+{
+    (void)state;
+    each_table(zeros_of);
+}
 
 static void widening_of(const hti_encoder_kernels *k)
 {
@@ -369,14 +420,19 @@ static void widening_of(const hti_encoder_kernels *k)
         hti_free(add);
     }
 }
-static void test_widening(void **state) { (void)state; each_table(widening_of); }
+static void test_widening(void **state)
+{
+    (void)state;
+    each_table(widening_of);
+}
 
 /* ---- AVX2 and AVX-512 ---- */
 
 static void test_same_bits(void **state)
 {
     (void)state;
-    const hti_encoder_kernels *two = hti_encoder_kernels_at(HTI_CPU_AVX2), *five = hti_encoder_kernels_at(HTI_CPU_AVX512);
+    const hti_encoder_kernels *two = hti_encoder_kernels_at(HTI_CPU_AVX2),
+                              *five = hti_encoder_kernels_at(HTI_CPU_AVX512);
     if (!two || !five) return;
     enum { M = 45, DEPTH = 160, N = 96, TOKENS = 45, WIDTH = 64 };
     product p = product_new(two, M, DEPTH, N, false), q = p;
@@ -417,9 +473,9 @@ int main(void)
     if (getenv("HT_SEED")) seed = strtoull(getenv("HT_SEED"), NULL, 10);
     print_message("HT_SEED=%llu, %s\n", (unsigned long long)seed, ht_cpu_name());
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accuracy), cmocka_unit_test(test_products), cmocka_unit_test(test_row_bits),
-        cmocka_unit_test(test_attention), cmocka_unit_test(test_norms),   cmocka_unit_test(test_finishes),
-        cmocka_unit_test(test_zeros),    cmocka_unit_test(test_widening), cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_accuracy),  cmocka_unit_test(test_products), cmocka_unit_test(test_row_bits),
+        cmocka_unit_test(test_attention), cmocka_unit_test(test_norms),    cmocka_unit_test(test_finishes),
+        cmocka_unit_test(test_zeros),     cmocka_unit_test(test_widening), cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,8 +106,10 @@ static void test_whole(void **state)
     hti_model *model;
     if (hti_model_open(dir, &model, &err) != HT_OK) fail_msg("%s", err.message);
     const hti_bert *bert = &model->bert;
-    assert_true(model->kind == HTI_MODEL_TRANSFORMERS && model->pooling == HTI_POOLING_MEAN && model->max_tokens == 256);
-    assert_true(bert->n_layers == 2 && bert->hidden == 32 && bert->n_heads == 4 && bert->intermediate == 64 && bert->vocab_size == 2000);
+    assert_true(model->kind == HTI_MODEL_TRANSFORMERS && model->pooling == HTI_POOLING_MEAN &&
+                model->max_tokens == 256);
+    assert_true(bert->n_layers == 2 && bert->hidden == 32 && bert->n_heads == 4 && bert->intermediate == 64 &&
+                bert->vocab_size == 2000);
     assert_true(bert->words->dtype == HTI_DTYPE_F32 && bert->layers[1].down.weight->shape[1] == 64);
     assert_string_equal(bert->layers[1].output_norm.bias->name, "encoder.layer.1.output.LayerNorm.bias");
     hti_model_close(model);
@@ -165,9 +167,12 @@ static void test_bad_config(void **state)
         {"{\"model_type\": 3}", "must be a string", HT_PARSE},
         {"{\"model_type\": \"modernbert\"}", "architecture \"modernbert\" is not supported", HT_UNSUPPORTED},
         {"{\"model_type\": \"bert\"}", "\"num_hidden_layers\" is missing", HT_PARSE},
-        {"{\"model_type\": \"bert\", \"num_hidden_layers\": 0}", "\"num_hidden_layers\" is 0, must be 1 to 1024", HT_PARSE},
-        {"{\"model_type\": \"bert\", \"num_hidden_layers\": 2.5}", "\"num_hidden_layers\" must be an integer", HT_PARSE},
-        {"{\"architectures\": [\"HF_ColBERT\"]}", "Stanford ColBERT layout, which is not supported yet", HT_UNSUPPORTED},
+        {"{\"model_type\": \"bert\", \"num_hidden_layers\": 0}", "\"num_hidden_layers\" is 0, must be 1 to 1024",
+         HT_PARSE},
+        {"{\"model_type\": \"bert\", \"num_hidden_layers\": 2.5}", "\"num_hidden_layers\" must be an integer",
+         HT_PARSE},
+        {"{\"architectures\": [\"HF_ColBERT\"]}", "Stanford ColBERT layout, which is not supported yet",
+         HT_UNSUPPORTED},
     };
     for (size_t i = 0; i < HTI_LEN(cases); i++) {
         write_text("config.json", cases[i].text);
@@ -233,15 +238,18 @@ static void test_foreign_tokenizer(void **state)
     (void)state;
     hti_buffer data;
     hti_buffer_init(&data);
-    assert_int_equal(hti_read_file(HT_TEST_DATA "/golden/tokenizers/minilm/tokenizer.json", 1 << 24, &data, NULL), HT_OK);
+    assert_int_equal(hti_read_file(HT_TEST_DATA "/golden/tokenizers/minilm/tokenizer.json", 1 << 24, &data, NULL),
+                     HT_OK);
     write_file("tokenizer.json", data.data, data.len);
     hti_buffer_deinit(&data);
-    expect(HT_CORRUPT, "ids up to 30521 do not fit the 2000 rows of the embedding \"embeddings.word_embeddings.weight\"");
+    expect(HT_CORRUPT,
+           "ids up to 30521 do not fit the 2000 rows of the embedding \"embeddings.word_embeddings.weight\"");
 }
 
 /* ---- layouts ---- */
 
-static const char transformer[] = "{\"idx\": 0, \"name\": \"0\", \"path\": \"\", \"type\": \"sentence_transformers.models.Transformer\"}";
+static const char transformer[] =
+    "{\"idx\": 0, \"name\": \"0\", \"path\": \"\", \"type\": \"sentence_transformers.models.Transformer\"}";
 
 static void write_modules(const char *others)
 {
@@ -257,8 +265,9 @@ static void write_pooling(const char *text)
     write_text("1_Pooling/config.json", text);
 }
 
-static const char pooling_module[] = ", {\"path\": \"1_Pooling\", \"type\": \"sentence_transformers.base.modules.Pooling\"}, "
-                                     "{\"path\": \"2_Normalize\", \"type\": \"sentence_transformers.models.Normalize\"}";
+static const char pooling_module[] =
+    ", {\"path\": \"1_Pooling\", \"type\": \"sentence_transformers.base.modules.Pooling\"}, "
+    "{\"path\": \"2_Normalize\", \"type\": \"sentence_transformers.models.Normalize\"}";
 
 static void test_sentence_transformers(void **state)
 {
@@ -269,7 +278,8 @@ static void test_sentence_transformers(void **state)
     write_pooling("{\"pooling_mode_cls_token\": false, \"pooling_mode_mean_tokens\": true}");
     write_text("sentence_bert_config.json", "{\"max_seq_length\": 100, \"do_lower_case\": false}");
     assert_int_equal(hti_model_open(dir, &model, NULL), HT_OK);
-    assert_true(model->kind == HTI_MODEL_SENTENCE_TRANSFORMERS && model->max_tokens == 100 && model->pooling == HTI_POOLING_MEAN);
+    assert_true(model->kind == HTI_MODEL_SENTENCE_TRANSFORMERS && model->max_tokens == 100 &&
+                model->pooling == HTI_POOLING_MEAN);
     assert_true(model->mix == 0.5f && model->drops_punctuation);
     hti_model_close(model);
     write_text("sentence_bert_config.json", "{\"max_seq_length\": 1000, \"do_lower_case\": true}");
@@ -326,10 +336,18 @@ static void test_layouts_to_come(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FOLDER_TEST(test_whole),       FOLDER_TEST(test_old_names),         FOLDER_TEST(test_no_model),
-        FOLDER_TEST(test_missing_files), FOLDER_TEST(test_bad_config),      FOLDER_TEST(test_config_against_weights),
-        FOLDER_TEST(test_bad_weights), FOLDER_TEST(test_cut_weights),       FOLDER_TEST(test_foreign_tokenizer),
-        FOLDER_TEST(test_sentence_transformers), FOLDER_TEST(test_bad_modules), FOLDER_TEST(test_layouts_to_come),
+        FOLDER_TEST(test_whole),
+        FOLDER_TEST(test_old_names),
+        FOLDER_TEST(test_no_model),
+        FOLDER_TEST(test_missing_files),
+        FOLDER_TEST(test_bad_config),
+        FOLDER_TEST(test_config_against_weights),
+        FOLDER_TEST(test_bad_weights),
+        FOLDER_TEST(test_cut_weights),
+        FOLDER_TEST(test_foreign_tokenizer),
+        FOLDER_TEST(test_sentence_transformers),
+        FOLDER_TEST(test_bad_modules),
+        FOLDER_TEST(test_layouts_to_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

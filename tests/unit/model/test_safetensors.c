@@ -1,5 +1,6 @@
 /*
- * test_safetensors.c - the reader of weights: whole files, and files cut, flipped, overlapping, with holes or huge numbers.
+ * test_safetensors.c - the reader of weights: whole files, and files cut, flipped, overlapping, with holes or huge
+ * numbers.
  */
 #include "model/model.h"
 
@@ -24,10 +25,11 @@ static unsigned char *make_file(const char *header, size_t data_len, size_t *len
     return file;
 }
 
-static const char whole[] = "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"BF16\",\"shape\":[3],\"data_offsets\":[16,22]},"
-                            "\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
-                            "\"none\":{\"dtype\":\"F16\",\"shape\":[0,7],\"data_offsets\":[16,16]},"
-                            "\"one\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[22,30]}}";
+static const char whole[] =
+    "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"BF16\",\"shape\":[3],\"data_offsets\":[16,22]},"
+    "\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
+    "\"none\":{\"dtype\":\"F16\",\"shape\":[0,7],\"data_offsets\":[16,16]},"
+    "\"one\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[22,30]}}";
 enum { WHOLE_DATA = 30 };
 
 static void test_whole(void **state)
@@ -41,8 +43,10 @@ static void test_whole(void **state)
     assert_int_equal(n, 4);
     assert_string_equal(all[0].name, "a");
     assert_string_equal(all[1].name, "none");
-    const hti_tensor *a = hti_safetensors_find(file, "a"), *b = hti_safetensors_find(file, "b"), *one = hti_safetensors_find(file, "one");
-    assert_true(a->dtype == HTI_DTYPE_F32 && a->n_dims == 2 && a->shape[0] == 2 && a->shape[1] == 2 && a->n_elements == 4);
+    const hti_tensor *a = hti_safetensors_find(file, "a"), *b = hti_safetensors_find(file, "b"),
+                     *one = hti_safetensors_find(file, "one");
+    assert_true(a->dtype == HTI_DTYPE_F32 && a->n_dims == 2 && a->shape[0] == 2 && a->shape[1] == 2 &&
+                a->n_elements == 4);
     assert_ptr_equal(a->data, bytes + len - WHOLE_DATA);
     assert_true(b->dtype == HTI_DTYPE_BF16 && b->n_elements == 3 && b->size_bytes == 6 && b->data == a->data + 16);
     assert_true(one->dtype == HTI_DTYPE_OTHER && one->n_dims == 0 && one->n_elements == 1);
@@ -119,17 +123,24 @@ static void expect(const char *header, size_t data_len, const char *why)
 static void test_bad_headers(void **state)
 {
     (void)state;
-    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12,
-           "tensor \"b\": begins at data byte 4, inside \"a\"");
-    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
-           "tensor \"b\": begins at data byte 0");
-    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}", 12,
-           "bytes 4 to 8 belong to no tensor");
-    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 5, "the last 1 bytes belong to no tensor");
-    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807,9223372036854775807,8],\"data_offsets\":[0,4]}}", 4, "shape overflows");
+    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+           "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+           12, "tensor \"b\": begins at data byte 4, inside \"a\"");
+    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+           "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+           8, "tensor \"b\": begins at data byte 0");
+    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+           "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}",
+           12, "bytes 4 to 8 belong to no tensor");
+    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 5,
+           "the last 1 bytes belong to no tensor");
+    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807,9223372036854775807,8],\"data_offsets\":[0,4]}}",
+           4, "shape overflows");
     expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", 0, "its shape needs");
-    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[0,9223372036854775807],\"data_offsets\":[0,4]}}", 4, "its shape needs 0 bytes");
-    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[9223372036854775800,9223372036854775804]}}", 4, "lie outside the 4 bytes");
+    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[0,9223372036854775807],\"data_offsets\":[0,4]}}", 4,
+           "its shape needs 0 bytes");
+    expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[9223372036854775800,9223372036854775804]}}", 4,
+           "lie outside the 4 bytes");
     expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4, "lie outside");
     expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", 4, "two counts");
     expect("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", 4, "two counts");
@@ -142,7 +153,9 @@ static void test_bad_headers(void **state)
     expect("{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "no \"shape\"");
     expect("[]", 0, "not an object");
     expect("{\"a\":", 0, "not valid JSON");
-    expect("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, "JSON");
+    expect("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+           "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+           2, "JSON");
     ht_error err = {0};
     assert_int_equal(open_copy((const unsigned char *)"\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10, &err), HT_CORRUPT);
     assert_int_equal(open_copy((const unsigned char *)"\x40\0\0\0\0\0\0\0{}", 10, &err), HT_CORRUPT);
@@ -175,8 +188,9 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),       cmocka_unit_test(test_cut_at_every_byte), cmocka_unit_test(test_flip_every_bit),
-        cmocka_unit_test(test_bad_headers), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_whole),          cmocka_unit_test(test_cut_at_every_byte),
+        cmocka_unit_test(test_flip_every_bit), cmocka_unit_test(test_bad_headers),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

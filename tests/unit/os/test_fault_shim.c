@@ -64,11 +64,13 @@ static void test_each_call_of_a_replacement_fails_once(void **unused)
     for (uint64_t n = 1; n <= whole; n++) {
         arm(n, EIO, 0);
         const ht_status status = replace(inside, &err);
-        if (status != HT_IO) fail_msg("call %llu of %llu: %s", (unsigned long long)n, (unsigned long long)whole, ht_status_name(status));
+        if (status != HT_IO)
+            fail_msg("call %llu of %llu: %s", (unsigned long long)n, (unsigned long long)whole, ht_status_name(status));
         arm(0, EIO, 0);
         hti_buffer text;
         hti_buffer_init(&text);
-        assert_int_equal(hti_read_file(inside, 100, &text, &err), HT_OK); /* old and new content are the same three bytes */
+        assert_int_equal(hti_read_file(inside, 100, &text, &err),
+                         HT_OK); /* old and new content are the same three bytes */
         assert_int_equal(text.len, 3);
         hti_buffer_deinit(&text);
     }
@@ -120,8 +122,9 @@ static void test_the_count_file_survives_a_kill(void **unused)
     char count[80], command[400], digits[32] = "";
     snprintf(count, sizeof count, "%s_count", dir);
     snprintf(command, sizeof command,
-             "HT_FAULT_SYS=0 HT_FAULT_DIR=%s HT_FAULT_COUNT=%s HT_FAULT_CALLS=write sh -c 'echo a >%s; echo b >>%s; kill -9 $$'", dir,
-             count, inside, inside);
+             "HT_FAULT_SYS=0 HT_FAULT_DIR=%s HT_FAULT_COUNT=%s HT_FAULT_CALLS=write "
+             "sh -c 'echo a >%s; echo b >>%s; kill -9 $$'",
+             dir, count, inside, inside);
     assert_int_not_equal(system(command), 0);
     const int fd = open(count, O_RDONLY);
     assert_true(fd >= 0);

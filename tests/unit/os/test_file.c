@@ -318,7 +318,8 @@ static void test_files_may_be_pipes(void **unused)
         hti_file *file;
         static char big[300000];
         bool good = hti_file_create(path, &file, NULL) == HT_OK && hti_file_write(file, "head", 4, NULL) == HT_OK &&
-                    hti_file_write(file, big, sizeof big, NULL) == HT_OK && hti_file_write_at(file, 0, "x", 1, NULL) == HT_INVALID;
+                    hti_file_write(file, big, sizeof big, NULL) == HT_OK &&
+                    hti_file_write_at(file, 0, "x", 1, NULL) == HT_INVALID;
         good = good && hti_file_close(file, true, NULL) == HT_OK;
         _exit(good ? 0 : 1);
     }
@@ -405,8 +406,9 @@ static void test_errno_becomes_a_status(void **unused)
     static const struct {
         int number;
         ht_status status;
-    } rows[] = {{0, HT_OK},           {ENOSPC, HT_NO_SPACE}, {EDQUOT, HT_NO_SPACE}, {ENOENT, HT_NOT_FOUND}, {EEXIST, HT_EXISTS},
-                {ENOMEM, HT_NO_MEMORY}, {EIO, HT_IO},        {EACCES, HT_IO},       {EROFS, HT_IO}};
+    } rows[] = {{0, HT_OK},          {ENOSPC, HT_NO_SPACE},  {EDQUOT, HT_NO_SPACE}, {ENOENT, HT_NOT_FOUND},
+                {EEXIST, HT_EXISTS}, {ENOMEM, HT_NO_MEMORY}, {EIO, HT_IO},          {EACCES, HT_IO},
+                {EROFS, HT_IO}};
     for (size_t i = 0; i < HTI_LEN(rows); i++) assert_int_equal(hti_os_status(rows[i].number), rows[i].status);
     errno = EACCES;
     assert_int_equal(hti_os_fail(&err, "/x", "frobnicate"), HT_IO);

@@ -50,7 +50,8 @@ static void test_the_level_agrees_with_the_compiler(void **unused)
     const int best = level_under(NULL);
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512vnni");
     assert_int_equal(best >= HTI_CPU_AVX2, avx2);
     assert_int_equal(best >= HTI_CPU_AVX512, avx512);
 }

@@ -40,7 +40,8 @@ static ht_status note_chunk(void *ud, size_t chunk, size_t thread, ht_error *err
 {
     work *now = ud;
     if (thread >= now->n_threads) return HT_FAIL(error, INTERNAL, "thread %zu of %zu", thread, now->n_threads);
-    if (atomic_fetch_add(&now->thread_busy[thread], 1) != 0) return HT_FAIL(error, INTERNAL, "thread %zu twice", thread);
+    if (atomic_fetch_add(&now->thread_busy[thread], 1) != 0)
+        return HT_FAIL(error, INTERNAL, "thread %zu twice", thread);
     atomic_fetch_add(&now->seen[chunk], 1);
     double sum = 0;
     for (size_t i = 1; i < 50 + chunk % 13; i++) sum += 1.0 / (double)(chunk * 100 + i);
@@ -115,7 +116,8 @@ static void test_the_lowest_failing_chunk_is_told(void **unused)
             assert_true(now.n_run < N_CHUNKS); /* the rest was skipped */
             assert_int_equal(hti_pool_run(pool, N_CHUNKS, fail_some, &now, NULL), first % 2 ? HT_PARSE : HT_LIMIT);
             memset(now.fails, 0, sizeof now.fails);
-            assert_int_equal(hti_pool_run(pool, N_CHUNKS, fail_some, &now, &err), HT_OK); /* a failure does not linger */
+            assert_int_equal(hti_pool_run(pool, N_CHUNKS, fail_some, &now, &err),
+                             HT_OK); /* a failure does not linger */
         }
         ht_pool_free(pool);
     }

@@ -191,7 +191,8 @@ static inline ht_status twin_change(hti_change *change, twin *state, uint64_t *r
         const ht_status expected = adds ? (there ? HT_EXISTS : HT_OK) : (there ? HT_OK : HT_NOT_FOUND);
         if (status == expected) continue;
         if (status != HT_OK && status != HT_EXISTS && status != HT_NOT_FOUND) return status;
-        return HT_FAIL(err, INTERNAL, "step %zu: %s, should be %s", i, ht_status_name(status), ht_status_name(expected));
+        return HT_FAIL(err, INTERNAL, "step %zu: %s, should be %s", i, ht_status_name(status),
+                       ht_status_name(expected));
     }
     if (state->n_docs == before) return HT_OK;
     HT_TRY(write_segment_file(change, state->n_docs, "words", err));

@@ -114,7 +114,8 @@ static void test_a_kill_leaves_old_or_new(void **unused)
         if (status == HT_NOT_FOUND && done == 0) continue; /* killed before there was a collection */
         if (status != HT_OK) fail_msg("kill %llu: %s", (unsigned long long)i, err.message);
         const uint64_t generation = hti_store_generation(store);
-        if (generation != done && generation != done + 1) fail_msg("generation %d, %u committed", (int)generation, done);
+        if (generation != done && generation != done + 1)
+            fail_msg("generation %d, %u committed", (int)generation, done);
         assert_equals_twin(store, &shared->states[generation]);
         assert_whole(store);
         hti_store_close(store);
@@ -147,7 +148,8 @@ static void test_two_writers(void **unused)
         uint64_t random = 1;
         store = NULL;
         if (hti_store_open(dir, HTI_STORE_WRITE, &store, NULL) != HT_OK) _exit(1);
-        if (hti_change_begin(store, &change, NULL) != HT_OK || twin_change(change, &state, &random, 20, NULL) != HT_OK) _exit(2);
+        if (hti_change_begin(store, &change, NULL) != HT_OK || twin_change(change, &state, &random, 20, NULL) != HT_OK)
+            _exit(2);
         if (write(ready[1], "x", 1) == 1) pause();
         _exit(3);
     }
@@ -231,9 +233,11 @@ static int read_without_permission(const twin *state, ht_status expected)
 static void permit(bool writing)
 {
     assert_int_equal(chmod(dir, writing ? 0755 : 0555), 0);
-    static const char *const names[] = {"houndstooth.db", "houndstooth.db-wal", "houndstooth.db-shm", "houndstooth.lock"};
+    static const char *const names[] = {"houndstooth.db", "houndstooth.db-wal", "houndstooth.db-shm",
+                                        "houndstooth.lock"};
     for (size_t i = 0; i < HTI_LEN(names); i++)
-        if (hti_path_exists(temp_dir_path(dir, names[i], path))) assert_int_equal(chmod(path, writing ? 0644 : 0444), 0);
+        if (hti_path_exists(temp_dir_path(dir, names[i], path)))
+            assert_int_equal(chmod(path, writing ? 0644 : 0444), 0);
 }
 
 static void test_reading_without_permission_to_write(void **unused)
@@ -255,7 +259,8 @@ static void test_reading_without_permission_to_write(void **unused)
     if (child == 0) {
         uint64_t random = 8;
         hti_store *store, *reader;
-        if (hti_store_open(dir, HTI_STORE_READ, &reader, NULL) != HT_OK || hti_store_open(dir, HTI_STORE_WRITE, &store, NULL) != HT_OK)
+        if (hti_store_open(dir, HTI_STORE_READ, &reader, NULL) != HT_OK ||
+            hti_store_open(dir, HTI_STORE_WRITE, &store, NULL) != HT_OK)
             _exit(1);
         _exit(twin_commit(store, &state, &random, 5, NULL) == HT_OK ? 0 : 2);
     }
@@ -268,7 +273,7 @@ static void test_reading_without_permission_to_write(void **unused)
     uint64_t random = 8;
     permit(true);
     next = state;
-    {   /* the same change on the twin alone, by a copy of the collection */
+    { /* the same change on the twin alone, by a copy of the collection */
         char other[TEMP_DIR_CAP];
         temp_dir_make(other);
         make_collection(other, &next, 4, 3);
@@ -298,7 +303,8 @@ static void test_a_full_disk_changes_nothing(void **unused)
             ht_status status = hti_store_open(dir, HTI_STORE_WRITE, &store, &err);
             if (status == HT_OK) status = twin_commit(store, &state, &random, 200, &err);
             if (status == HT_OK) _exit(0);
-            if (status != HT_NO_SPACE) fprintf(stderr, "limit %llu: %s: %s\n", (unsigned long long)limit, ht_status_name(status), err.message);
+            if (status != HT_NO_SPACE)
+                fprintf(stderr, "limit %llu: %s: %s\n", (unsigned long long)limit, ht_status_name(status), err.message);
             _exit(status == HT_NO_SPACE ? 7 : 1);
         }
         const int how = end_of(child);
@@ -318,10 +324,8 @@ int main(void)
     fast_dir_use();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_a_kill_leaves_old_or_new),
-        TEST(test_two_writers),
-        TEST(test_readers_beside_a_writer),
-        TEST(test_reading_without_permission_to_write),
+        TEST(test_a_kill_leaves_old_or_new),    TEST(test_two_writers),
+        TEST(test_readers_beside_a_writer),     TEST(test_reading_without_permission_to_write),
         TEST(test_a_full_disk_changes_nothing),
     };
     return cmocka_run_group_tests_name("store_crash", tests, NULL, NULL);

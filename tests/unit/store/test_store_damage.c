@@ -216,8 +216,10 @@ static void test_flips_of_the_database_are_found_or_harmless(void **unused)
     for (uint64_t i = 0; i < iters; i++) {
         /* every byte of the first header first, then page headers and cell pointers as often as anything else */
         size_t at = hti_random_next(&random) % kept.len;
-        if (i < 100) at = i;
-        else if (i % 2) at = at / 4096 * 4096 + at % 64;
+        if (i < 100)
+            at = i;
+        else if (i % 2)
+            at = at / 4096 * 4096 + at % 64;
         memcpy(copy, kept.data, kept.len);
         copy[at] = (char)(copy[at] ^ (i % 3 ? 1 << hti_random_next(&random) % 8 : 0xFF));
         write_bytes(copy, kept.len);
@@ -225,9 +227,9 @@ static void test_flips_of_the_database_are_found_or_harmless(void **unused)
         try_damaged(&count, N_CHANGES);
     }
     free(copy);
-    print_message("seed %llu: %llu refused, %llu older served, %llu found by check, %llu harmless\n", (unsigned long long)seed,
-                  (unsigned long long)count.refused, (unsigned long long)count.warned, (unsigned long long)count.found,
-                  (unsigned long long)count.harmless);
+    print_message("seed %llu: %llu refused, %llu older served, %llu found by check, %llu harmless\n",
+                  (unsigned long long)seed, (unsigned long long)count.refused, (unsigned long long)count.warned,
+                  (unsigned long long)count.found, (unsigned long long)count.harmless);
     assert_true(iters < 500 || (count.refused > 20 && count.found > 20 && count.harmless > 20));
 }
 
@@ -280,8 +282,9 @@ static void die_with_a_log(void)
         sqlite3 *raw;
         if (hti_store_open(dir, HTI_STORE_CREATE, &store, NULL) != HT_OK) _exit(1);
         for (int i = 1; i <= N_CHANGES; i++) {
-            if (i == N_CHANGES && (sqlite3_open(temp_dir_path(dir, "houndstooth.db", path), &raw) != SQLITE_OK ||
-                                   sqlite3_exec(raw, "BEGIN; SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) != SQLITE_OK))
+            if (i == N_CHANGES &&
+                (sqlite3_open(temp_dir_path(dir, "houndstooth.db", path), &raw) != SQLITE_OK ||
+                 sqlite3_exec(raw, "BEGIN; SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) != SQLITE_OK))
                 _exit(2);
             if (twin_commit(store, &states[0], &random, 40, NULL) != HT_OK) _exit(3);
         }

@@ -169,14 +169,15 @@ static void sweep_change(int errno_value, bool all, ht_status expected)
         const int code = run_in_child(change, n, errno_value, all), status = code % EXIT_UNTOUCHED;
         const bool is_new = assert_old_or_new(n);
         if (status == HT_OK) assert_true(is_new);
-        if (status != HT_OK && status != (int)expected) fail_msg("call %d: status %s", (int)n, ht_status_name((ht_status)status));
+        if (status != HT_OK && status != (int)expected)
+            fail_msg("call %d: status %s", (int)n, ht_status_name((ht_status)status));
         n_failed += status != HT_OK;
         n_passed += status == HT_OK;
         n_surprises += status != HT_OK && is_new; /* the log kept a commit whose sync failed */
         if (code >= EXIT_UNTOUCHED) break;
     }
-    print_message("errno %d%s: %d refused (%d of them appeared after all), %d harmless\n", errno_value, all ? " from n on" : "",
-                  (int)n_failed, (int)n_surprises, (int)n_passed);
+    print_message("errno %d%s: %d refused (%d of them appeared after all), %d harmless\n", errno_value,
+                  all ? " from n on" : "", (int)n_failed, (int)n_surprises, (int)n_passed);
     assert_true(n_failed > 20 || stride > 1);
     assert_true(n_surprises <= 4);
 }
@@ -208,7 +209,8 @@ static void test_creation(void **unused)
             temp_dir_remove(dir);
             const int code = run_in_child(create, n, all ? ENOSPC : EIO, all), status = code % EXIT_UNTOUCHED;
             /* where SQLite cannot create its log it asks again for reading, and the first reason is lost: IO */
-            if (status != HT_OK && status != HT_IO && !(all && status == HT_NO_SPACE)) fail_msg("call %d: %s", (int)n, ht_status_name((ht_status)status));
+            if (status != HT_OK && status != HT_IO && !(all && status == HT_NO_SPACE))
+                fail_msg("call %d: %s", (int)n, ht_status_name((ht_status)status));
             hti_store *store;
             const ht_status opened = hti_store_open(dir, HTI_STORE_READ, &store, &err);
             if (opened == HT_OK) hti_store_close(store);
@@ -245,10 +247,8 @@ int main(void)
     fast_dir_use();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_changes_under_one_error),
-        TEST(test_changes_on_a_dying_disk),
-        TEST(test_changes_on_a_full_disk),
-        TEST(test_creation),
+        TEST(test_changes_under_one_error), TEST(test_changes_on_a_dying_disk),
+        TEST(test_changes_on_a_full_disk),  TEST(test_creation),
         TEST(test_reading_under_errors),
     };
     return cmocka_run_group_tests_name("store_faults", tests, NULL, NULL);
