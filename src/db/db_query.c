@@ -63,6 +63,7 @@ void hti_query_reset(hti_query *query)
 
 ht_status hti_query_next(hti_query *query, bool *row, ht_error *err)
 {
+    HT_ASSERT(query != NULL);
     const int rc = query->failed != SQLITE_OK ? query->failed : sqlite3_step(query->handle);
     *row = rc == SQLITE_ROW;
     if (rc == SQLITE_ROW) return HT_OK;
@@ -108,6 +109,7 @@ static int watch(void *ud)
 static int code_at_end(ht_text line)
 {
     static const char mark[] = "error code=";
+    if (!line.data) return SQLITE_OK;
     const char *found = memmem(line.data, line.len, mark, sizeof mark - 1);
     int code = 0;
     if (!found) return SQLITE_OK;

@@ -53,6 +53,9 @@ static inline size_t hti_keys_round(size_t n_tokens) { return (n_tokens + 31) / 
     }
 #define HTI_PHI_END 4.25f
 /* 2^f on [0, 1), relative error 7.5e-5: enough where the result is rounded to bf16. */
-#define HTI_EXP2_POLY {0x1.fff632p-1f, 0x1.64444ap-1f, 0x1.cefc58p-3f, 0x1.3f9694p-4f}
+#define HTI_EXP2_POLY                                                  \
+    {                                                                  \
+        0x1.fff632p-1f, 0x1.64444ap-1f, 0x1.cefc58p-3f, 0x1.3f9694p-4f \
+    }
 
 #endif

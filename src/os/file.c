@@ -105,7 +105,7 @@ ht_status hti_file_create(const char *path, hti_file **out, ht_error *err)
     file->fd = -1;
     file->path = copy_path(path);
     file->buffer = hti_alloc(FILE_BUFFER);
-    struct stat info;
+    struct stat info = {.st_mode = 0};
     ht_status status = HT_OK;
     if (!file->path || !file->buffer)
         status = HTI_NO_MEMORY(err);

@@ -5,7 +5,7 @@ set -eu
 build=$(cd "$1" && pwd) source=$(cd "$2" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-DESTDIR= cmake --install "$build" --prefix "$work/prefix" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+DESTDIR='' cmake --install "$build" --prefix "$work/prefix" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 pc=$(dirname "$(find "$work/prefix" -name houndstooth.pc)")
 cp -r "$source/examples" "$work/examples"
 PKG_CONFIG_PATH=$pc make -s -C "$work/examples"

@@ -10,6 +10,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -281,10 +282,11 @@ static void test_a_held_lock_is_busy(void **unused)
     fflush(NULL);
     const pid_t child = fork();
     if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         sqlite3 *raw;
         sqlite3_open(path, &raw);
         sqlite3_exec(raw, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-        if (write(ready[1], "x", 1) == 1) pause();
+        if (write(ready[1], "x", 1) == 1) pause(); /* until killed */
         _exit(0);
     }
     char byte;

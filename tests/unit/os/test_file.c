@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -265,8 +266,9 @@ static void test_a_lock_ends_with_its_process(void **unused)
     fflush(NULL);
     const pid_t child = fork();
     if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         hti_lock *lock;
-        if (hti_lock_take(path, &lock, NULL) == HT_OK && write(ready[1], "x", 1) == 1) pause();
+        if (hti_lock_take(path, &lock, NULL) == HT_OK && write(ready[1], "x", 1) == 1) pause(); /* until killed */
         _exit(1);
     }
     char byte;

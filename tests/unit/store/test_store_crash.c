@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -37,6 +38,7 @@ static pid_t start_child(void)
     fflush(NULL);
     const pid_t child = fork();
     assert_true(child >= 0);
+    if (child == 0) (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nobody waiting */
     return child;
 }
 
