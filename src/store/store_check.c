@@ -109,6 +109,17 @@ static ht_status check_files(checker *check, ht_error *err)
     return status;
 }
 
+/* What no checksum covers: alive or deleted, content in an encoding that can be read. */
+static void check_row(checker *check, const hti_query *row, int64_t ordinal)
+{
+    const char *path = check->store->db_path;
+    const bool alive = !hti_query_is_null(row, 4), deleted = !hti_query_is_null(row, 5);
+    if (alive == deleted || (alive && hti_query_int(row, 4) != 1) || (deleted && hti_query_int(row, 5) < 1))
+        REPORT(check, "%s: document %lld is neither alive nor deleted", path, (long long)ordinal);
+    if (hti_query_is_null(row, 6) || hti_query_int(row, 6) != 0)
+        REPORT(check, "%s: document %lld has no content or one in an unknown encoding", path, (long long)ordinal);
+}
+
 /* Documents of one segment: every ordinal there once, with fields that give the segment's checksum. */
 static ht_status check_documents(checker *check, hti_query *docs, const hti_segment *segment, uint64_t checksum,
                                  ht_error *err)
@@ -123,10 +134,7 @@ static ht_status check_documents(checker *check, hti_query *docs, const hti_segm
     hti_query_bind_int(docs, 1, next);
     hti_query_bind_int(docs, 2, next + segment->n_docs);
     while ((status = hti_query_next(docs, &row, err)) == HT_OK && row && hti_query_int(docs, 0) == next) {
-        if (hti_query_is_null(docs, 6) || hti_query_int(docs, 6) != 0)
-            REPORT(check, "%s: document %lld has no content or one in an unknown encoding", path, (long long)next);
-        if (hti_query_is_null(docs, 4) == hti_query_is_null(docs, 5))
-            REPORT(check, "%s: document %lld is neither alive nor deleted", path, (long long)next);
+        check_row(check, docs, next);
         hti_store_hash_doc(hasher, hti_query_text(docs, 1), hti_query_text(docs, 2), hti_query_text(docs, 3));
         next++;
         if (next % DOCS_BETWEEN_POLLS == 0 && (status = advance(check, DOCS_BETWEEN_POLLS, err)) != HT_OK) break;
@@ -139,6 +147,24 @@ static ht_status check_documents(checker *check, hti_query *docs, const hti_segm
         REPORT(check, "%s: the documents of segment %llu do not match their checksum", path,
                (unsigned long long)segment->number);
     hti_hasher_free(hasher);
+    return status;
+}
+
+/* Documents that no generation counts: a commit never leaves any. */
+static ht_status check_strays(checker *check, ht_error *err)
+{
+    hti_query *query;
+    bool row = false;
+    HT_TRY(hti_db_query(check->store->db,
+                        "SELECT ordinal FROM (SELECT max(ordinal) AS ordinal FROM document UNION ALL "
+                        "SELECT max(ordinal) FROM content UNION ALL SELECT min(ordinal) FROM document UNION ALL "
+                        "SELECT min(ordinal) FROM content) WHERE ordinal < 0 OR ordinal >= "
+                        "(SELECT coalesce(max(first_doc + n_docs), 0) FROM segment)",
+                        &query, err));
+    const ht_status status = hti_query_next(query, &row, err);
+    if (status == HT_OK && row)
+        REPORT(check, "%s: document %lld belongs to no segment", check->store->db_path, (long long)hti_query_int(query, 0));
+    hti_query_free(query);
     return status;
 }
 
@@ -169,6 +195,7 @@ static ht_status check_all(checker *check, ht_error *err)
     if (check->n_problems > 0) return HT_OK;
     HT_TRY(check_generations(check, err));
     HT_TRY(check_segments(check, err));
+    HT_TRY(check_strays(check, err));
     return check_files(check, err);
 }
 

@@ -233,6 +233,80 @@ static void test_flips_of_the_database_are_found_or_harmless(void **unused)
     assert_true(iters < 500 || (count.refused > 20 && count.found > 20 && count.harmless > 20));
 }
 
+/* Every value of the manifest's rows, changed as a stray write would: what no structure of SQLite's guards. */
+static void test_every_value_of_the_manifest_is_guarded(void **unused)
+{
+    (void)unused;
+    static const char *const changes[] = {
+        "UPDATE generation SET created = created + 1 WHERE number = 3",
+        "UPDATE generation SET n_docs = n_docs + 1 WHERE number = 3",
+        "UPDATE generation SET n_docs = -1 WHERE number = 3",
+        "UPDATE generation SET n_docs = 4294967296 + n_docs WHERE number = 3",
+        "UPDATE generation SET n_deleted = n_deleted + 1 WHERE number = 3",
+        "UPDATE generation SET checksum = checksum + 1 WHERE number = 3",
+        "UPDATE generation SET number = 4 WHERE number = 3",
+        "UPDATE generation SET number = -3 WHERE number = 3",
+        "DELETE FROM generation WHERE number = 3",
+        "DELETE FROM generation",
+        "DELETE FROM member WHERE generation = 3 AND segment = 3",
+        "DELETE FROM member WHERE generation = 3",
+        "INSERT INTO member VALUES (3, 77)",
+        "DELETE FROM segment WHERE number = 3",
+        "UPDATE segment SET first_doc = first_doc - 1 WHERE number = 3",
+        "UPDATE segment SET n_docs = n_docs - 1 WHERE number = 3",
+        "UPDATE segment SET n_docs = 4294967296 + n_docs WHERE number = 3",
+        "UPDATE segment SET checksum = checksum + 1 WHERE number = 3",
+        "UPDATE file SET size = size + 1 WHERE segment = 3 AND kind = 'words'",
+        "UPDATE file SET size = -1 WHERE segment = 3 AND kind = 'words'",
+        "UPDATE file SET checksum = checksum + 1 WHERE segment = 3 AND kind = 'words'",
+        "UPDATE file SET kind = 'work' WHERE segment = 3 AND kind = 'words'",
+        "UPDATE file SET kind = '' WHERE segment = 3 AND kind = 'words'",
+        "UPDATE file SET name = 'segment-000002.words' WHERE segment = 3 AND kind = 'words'",
+        "UPDATE file SET name = '../segment-000003.words' WHERE segment = 3 AND kind = 'words'",
+        "UPDATE file SET name = 'segment-3/../../../../etc/passwd' WHERE segment = 3 AND kind = 'words'",
+        "UPDATE file SET name = CAST(x'7365676d656e742d3100' AS TEXT) WHERE segment = 3 AND kind = 'words'",
+        "DELETE FROM file WHERE segment = 3 AND kind = 'words'",
+        "INSERT INTO file VALUES (3, 'zzz', 'segment-000003.words', 5, 5)",
+        "UPDATE setting SET value = 'standard'",
+        "UPDATE setting SET name = 'analyser'",
+        "UPDATE setting SET generation = 99",
+        "DELETE FROM setting",
+        "INSERT INTO setting VALUES ('more', 'x', 3)",
+        "UPDATE counter SET value = value + 1 WHERE name = 'generation'",
+        "DELETE FROM counter",
+        "UPDATE document SET deleted = 1, live = NULL WHERE ordinal = (SELECT min(ordinal) FROM document WHERE deleted IS NULL)",
+        "UPDATE document SET deleted = NULL WHERE ordinal = (SELECT min(ordinal) FROM document WHERE deleted < 3)",
+        "UPDATE document SET deleted = 9 WHERE ordinal = (SELECT min(ordinal) FROM document WHERE deleted < 3)",
+        "UPDATE document SET live = NULL WHERE ordinal = (SELECT min(ordinal) FROM document WHERE deleted IS NULL)",
+        "UPDATE document SET live = 2 WHERE ordinal = (SELECT min(ordinal) FROM document WHERE deleted IS NULL)",
+        "UPDATE document SET id = 'other' WHERE ordinal = 3",
+        "UPDATE document SET ordinal = 99999 WHERE ordinal = 3",
+        "DELETE FROM document WHERE ordinal = 3",
+        "INSERT INTO document VALUES (99999, 'extra', 1, NULL)",
+        "UPDATE content SET title = title || 'x' WHERE ordinal = 3",
+        "UPDATE content SET text = 5 WHERE ordinal = 3",
+        "UPDATE content SET encoding = 1 WHERE ordinal = 3",
+        "DELETE FROM content WHERE ordinal = 3",
+        "INSERT INTO content VALUES (99999, 0, 'x', 'y')",
+    };
+    for (size_t i = 0; i < HTI_LEN(changes); i++) {
+        outcome count = {0, 0, 0, 0};
+        sqlite3 *raw;
+        keep_file("houndstooth.db");
+        assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+        if (sqlite3_exec(raw, changes[i], NULL, NULL, NULL) != SQLITE_OK || sqlite3_total_changes(raw) == 0)
+            fail_msg("%s: %s", changes[i], sqlite3_errmsg(raw));
+        assert_int_equal(sqlite3_close(raw), SQLITE_OK);
+        try_damaged(&count, N_CHANGES);
+        if (count.harmless) fail_msg("not noticed: %s", changes[i]);
+        restore_file();
+        forget_log();
+    }
+    hti_store *store = open_store(dir, HTI_STORE_WRITE);
+    assert_whole(store);
+    hti_store_close(store);
+}
+
 static void test_a_database_cut_anywhere(void **unused)
 {
     (void)unused;
@@ -353,6 +427,7 @@ int main(void)
         TEST(test_missing_and_cut_segment_files),
         TEST(test_every_flip_of_a_segment_file_is_found),
         TEST(test_flips_of_the_database_are_found_or_harmless),
+        TEST(test_every_value_of_the_manifest_is_guarded),
         TEST(test_a_database_cut_anywhere),
         TEST(test_whole_pages_of_the_database),
         TEST(test_flips_and_cuts_of_the_log_lose_the_last_commit_at_most),
