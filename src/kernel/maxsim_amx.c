@@ -27,7 +27,7 @@ typedef struct tile_config {
 } tile_config;
 
 /* A constant, and then a barrier: gcc's tile intrinsics do not say which memory they read. */
-static void load_config(const void *spare)
+static void load_config(const hti_rows *rows)
 {
     static const tile_config eight_whole_tiles = {
         .palette = 1,
@@ -35,7 +35,7 @@ static void load_config(const void *spare)
         .rows = {TILE_ROWS, TILE_ROWS, TILE_ROWS, TILE_ROWS, TILE_ROWS, TILE_ROWS, TILE_ROWS, TILE_ROWS},
     };
     _tile_loadconfig(&eight_whole_tiles);
-    __asm__ volatile("" : : "r"(spare) : "memory");
+    __asm__ volatile("" : : "r"(rows->data) : "memory");
 }
 
 static void pack_int8(const float *query, size_t n_query, size_t dim, void *memory, hti_packed_query *out)
@@ -68,10 +68,9 @@ typedef struct tile_job {
     const int32_t *offsets; /* [blocks][16] */
     const hti_rows *rows;
     hti_row_span span;
-    size_t next;          /* first row of the span to follow, for prefetching */
-    const uint8_t *spare; /* [WINDOW][row_bytes]: copy of a segment smaller than a window, else NULL */
-    float *best;          /* [blocks * 16] */
-    uint32_t *from;       /* the same, NULL if not asked for */
+    size_t next;    /* first row of the span to follow, for prefetching */
+    float *best;    /* [blocks * 16] */
+    uint32_t *from; /* the same, NULL if not asked for */
 } tile_job;
 
 /* sums [WINDOW][blocks][16] of the rows at `rows`; `ahead` is what to prefetch meanwhile. */
@@ -112,13 +111,13 @@ HTI_INLINE void tile_dots(const uint8_t *rows, const char *ahead, const tile_job
 static size_t window_start(const tile_job *job, size_t at)
 {
     const size_t row = job->span.first + at;
-    return job->rows->n_rows < WINDOW ? 0 : HTI_MIN(row, job->rows->n_rows - WINDOW);
+    return HTI_MIN(row, job->rows->n_rows - WINDOW);
 }
 
 HTI_INLINE void tile_group(const tile_job *job, const size_t n_blocks, const bool with_from)
 {
     _Alignas(64) int32_t sums[WINDOW * MAX_GROUP * 16];
-    const uint8_t *data = job->spare ? job->spare : job->rows->data;
+    const uint8_t *data = job->rows->data;
     v16 best[MAX_GROUP];
     v16i from[MAX_GROUP];
     for (size_t b = 0; b < n_blocks; b++) {
@@ -169,24 +168,13 @@ static size_t run_group(const hti_packed_query *query, size_t token, tile_job *j
     return HTI_MIN(left, (size_t)16 * MAX_GROUP);
 }
 
-/* A segment smaller than a window is copied, so that tiles never read past its end. */
-static const uint8_t *spare_rows(const hti_rows *rows, uint8_t *spare)
-{
-    if (rows->n_rows >= WINDOW) return NULL;
-    memset(spare, 128, WINDOW * rows->row_bytes);
-    if (rows->n_rows > 0) memcpy(spare, rows->data, rows->n_rows * rows->row_bytes);
-    return spare;
-}
-
-static void maxsim_int8(const hti_packed_query *query, const hti_rows *rows, const hti_row_span *spans, size_t n_spans,
+static void score_spans(const hti_packed_query *query, const hti_rows *rows, const hti_row_span *spans, size_t n_spans,
                         double *scores)
 {
-    _Alignas(64) uint8_t memory[WINDOW * HTI_MAXSIM_MAX_DIM];
-    const uint8_t *spare = spare_rows(rows, memory);
     float best[16 * MAX_GROUP];
-    load_config(memory);
+    load_config(rows);
     for (size_t i = 0; i < n_spans; i++) {
-        tile_job job = {.rows = rows, .span = spans[i], .spare = spare, .best = best};
+        tile_job job = {.rows = rows, .span = spans[i], .best = best};
         job.next = spans[i + (i + 1 < n_spans)].first;
         scores[i] = spans[i].n ? 0.0 : (double)-INFINITY;
         for (size_t t = 0, n; t < query->n_query && spans[i].n; t += n) {
@@ -197,19 +185,54 @@ static void maxsim_int8(const hti_packed_query *query, const hti_rows *rows, con
     _tile_release();
 }
 
-static void match_int8(const hti_packed_query *query, const hti_rows *rows, hti_row_span span, hti_row_match *matches)
+static void match_span(const hti_packed_query *query, const hti_rows *rows, hti_row_span span, hti_row_match *matches)
 {
-    _Alignas(64) uint8_t memory[WINDOW * HTI_MAXSIM_MAX_DIM];
     float best[16 * MAX_GROUP];
     uint32_t from[16 * MAX_GROUP];
-    tile_job job = {.rows = rows, .span = span, .spare = spare_rows(rows, memory), .best = best, .from = from};
-    load_config(memory);
+    tile_job job = {.rows = rows, .span = span, .next = span.first, .best = best, .from = from};
+    load_config(rows);
     for (size_t t = 0, n; t < query->n_query; t += n) {
         n = run_group(query, t, &job);
         for (size_t i = 0; i < n; i++)
             matches[t + i] = (hti_row_match){hti_match_score(best[i], query->scales[t + i]), from[i]};
     }
     _tile_release();
+}
+
+/* A segment smaller than a window, copied into one, so that tiles never read past its end. */
+static hti_rows copy_small(const hti_rows *rows, uint8_t *memory)
+{
+    memset(memory, 128, WINDOW * rows->row_bytes);
+    if (rows->n_rows > 0) memcpy(memory, rows->data, rows->n_rows * rows->row_bytes);
+    return (hti_rows){memory, rows->scales, WINDOW, rows->row_bytes};
+}
+
+/* Functions of their own: 128 KiB of stack are for small segments only. */
+static __attribute__((noinline)) void score_small(const hti_packed_query *query, const hti_rows *rows,
+                                                  const hti_row_span *spans, size_t n_spans, double *scores)
+{
+    _Alignas(64) uint8_t memory[WINDOW * HTI_MAXSIM_MAX_DIM];
+    const hti_rows copy = copy_small(rows, memory);
+    score_spans(query, &copy, spans, n_spans, scores);
+}
+
+static __attribute__((noinline)) void match_small(const hti_packed_query *query, const hti_rows *rows,
+                                                  hti_row_span span, hti_row_match *matches)
+{
+    _Alignas(64) uint8_t memory[WINDOW * HTI_MAXSIM_MAX_DIM];
+    const hti_rows copy = copy_small(rows, memory);
+    match_span(query, &copy, span, matches);
+}
+
+static void maxsim_int8(const hti_packed_query *query, const hti_rows *rows, const hti_row_span *spans, size_t n_spans,
+                        double *scores)
+{
+    (rows->n_rows < WINDOW ? score_small : score_spans)(query, rows, spans, n_spans, scores);
+}
+
+static void match_int8(const hti_packed_query *query, const hti_rows *rows, hti_row_span span, hti_row_match *matches)
+{
+    (rows->n_rows < WINDOW ? match_small : match_span)(query, rows, span, matches);
 }
 
 const hti_maxsim_kernels hti_maxsim_amx = {
