@@ -69,7 +69,7 @@ static void make_one_line(char *text)
     }
 }
 
-static void format_into(char *text, const char *fmt, va_list args)
+HT_PRINTF(2, 0) static void format_into(char *text, const char *fmt, va_list args)
 {
     const int n = vsnprintf(text, HT_ERROR_TEXT, fmt, args);
     if (n < 0) text[0] = '\0';

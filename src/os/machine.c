@@ -57,7 +57,7 @@ static hti_cpu detect(void)
 static void read_model(void)
 {
     uint32_t words[12];
-    if (__get_cpuid_max(0x80000000, NULL) < 0x80000004) return;
+    if ((uint32_t)__get_cpuid_max(0x80000000, NULL) < 0x80000004u) return;
     for (uint32_t i = 0; i < 3; i++)
         __cpuid(0x80000002 + i, words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]);
     memcpy(cpu_model, words, sizeof words);

@@ -163,7 +163,8 @@ static ht_status check_strays(checker *check, ht_error *err)
                         &query, err));
     const ht_status status = hti_query_next(query, &row, err);
     if (status == HT_OK && row)
-        REPORT(check, "%s: document %lld belongs to no segment", check->store->db_path, (long long)hti_query_int(query, 0));
+        REPORT(check, "%s: document %lld belongs to no segment", check->store->db_path,
+               (long long)hti_query_int(query, 0));
     hti_query_free(query);
     return status;
 }
