@@ -274,7 +274,8 @@ static void test_every_value_of_the_manifest_is_guarded(void **unused)
         "INSERT INTO setting VALUES ('more', 'x', 3)",
         "UPDATE counter SET value = value + 1 WHERE name = 'generation'",
         "DELETE FROM counter",
-        "UPDATE document SET deleted = 1, live = NULL WHERE ordinal = (SELECT min(ordinal) FROM document WHERE deleted IS NULL)",
+        "UPDATE document SET deleted = 1, live = NULL WHERE ordinal = "
+        "(SELECT max(ordinal) FROM document WHERE live = 1)",
         "UPDATE document SET deleted = NULL WHERE ordinal = (SELECT min(ordinal) FROM document WHERE deleted < 3)",
         "UPDATE document SET deleted = 9 WHERE ordinal = (SELECT min(ordinal) FROM document WHERE deleted < 3)",
         "UPDATE document SET live = NULL WHERE ordinal = (SELECT min(ordinal) FROM document WHERE deleted IS NULL)",
