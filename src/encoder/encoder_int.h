@@ -15,19 +15,18 @@
 #include "os/os.h"
 #include "text/text.h"
 
-/* A linear layer packed for one kernel table: y [m, n] = x [m, k] W + b, widths padded. */
-typedef struct hti_linear {
-    unsigned char *panels; /* in hti_weights.memory */
-    float *bias;           /* [n] */
-    size_t k, n;
-} hti_linear;
-
 typedef struct hti_norm_weights {
     float *weight, *bias; /* [hidden] */
 } hti_norm_weights;
 
+/*
+ * A layer's products, packed for one kernel table, in the order in which they run. q, k and v of a head stand side by side:
+ * columns [n_heads, 3, head_pad]. The two products of the feed-forward part run in chunks of wide_step columns: `wide` holds
+ * for each chunk the panels that make its columns [hidden_pad, n], then those that take them back [n, hidden_pad].
+ */
 typedef struct hti_bert_packed_layer {
-    hti_linear qkv, out, up, down;
+    unsigned char *qkv, *out, *wide;
+    float *qkv_bias, *out_bias, *up_bias, *down_bias; /* [3 inner], [hidden_pad], [wide_pad], [hidden_pad] */
     hti_norm_weights attention_norm, output_norm;
 } hti_bert_packed_layer;
 
@@ -36,12 +35,16 @@ typedef struct hti_weights {
     const hti_encoder_kernels *kernels;
     const hti_model *model;
     bool bf16;
+    size_t element;                                                          /* bytes of an operand's element */
     size_t hidden, hidden_pad, n_heads, head_dim, head_pad, inner, wide_pad; /* inner = n_heads * head_pad */
-    float *positions;                                                        /* [max_positions, hidden], type 0 added */
+    size_t heads_step, wide_step; /* heads and feed-forward columns that run at a time */
+    float *positions;             /* [max_positions, hidden], type 0 added */
+    float *zeros;                 /* [hidden_pad] */
     hti_norm_weights embedding_norm;
     hti_bert_packed_layer *layers; /* [n_layers] */
-    void *memory;                  /* panels */
-    float *floats;                 /* everything else */
+    unsigned char *panels;         /* [panels_bytes], layer behind layer */
+    size_t panels_bytes;
+    float *floats; /* everything else */
 } hti_weights;
 
 struct ht_encoder {
@@ -73,9 +76,9 @@ void hti_weights_deinit(hti_weights *weights);
 /* Buffers of one thread for blocks of at most max_rows rows in texts of at most max_text. */
 typedef struct hti_forward {
     const hti_weights *weights;
-    size_t max_rows;
-    float *x;      /* [max_rows, hidden_pad]: the states, and the result */
-    uint16_t *x16; /* the same as bf16 (bf16 only) */
+    size_t max_rows, n_rows;
+    float *x;     /* [max_rows, hidden_pad], and the result */
+    void *states; /* the same as an operand: bf16, or a copy */
     void *qkv, *context, *wide;
     void *scratch; /* attention */
     void *memory;

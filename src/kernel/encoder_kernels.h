@@ -32,7 +32,7 @@ typedef enum hti_gemm_end {
 /*
  * c [m, n] = end(a [m, k] x b [k, n] + bias [n]), row-major with row strides lda, ldc in elements.
  * Single precision: a, c f32. bf16: a bf16, products summed in f32, c bf16 for STORE and GELU, f32 for ADD.
- * Panels of b are `n / HTI_PANEL` pieces of `k * HTI_PANEL` elements, so columns can be cut at panels.
+ * b is n / HTI_PANEL panels of k * HTI_PANEL elements, so columns can be cut at panels.
  */
 typedef struct hti_gemm {
     const void *a;
@@ -43,11 +43,13 @@ typedef struct hti_gemm {
     void *c;
     size_t ldc;
     hti_gemm_end end;
+    const void *next; /* bytes that will be read soon after, NULL if unknown: they may be brought into L2 meanwhile */
+    size_t next_bytes;
 } hti_gemm;
 
 /*
- * Self-attention of one text, all heads: out = softmax(q kT scale) v. Row i of qkv [n_tokens, 3 n_heads head_dim] holds
- * q, k and v, each [n_heads, head_dim]; out [n_tokens, n_heads head_dim]. Strides in elements; both f32, or both bf16.
+ * Self-attention of one text over some heads: out = softmax(q kT scale) v. Row i of qkv [n_tokens, n_heads, 3, head_dim]
+ * holds q, k and v of each head; out [n_tokens, n_heads, head_dim]. Strides of rows in elements; both f32, or both bf16.
  */
 typedef struct hti_attention {
     const void *qkv;
@@ -88,9 +90,10 @@ typedef struct hti_encoder_kernels {
     const char *name;
     /* out [n] = in [n] as f32, + add [n] if that is not NULL. */
     void (*widen)(const void *in, hti_element type, size_t n, const float *add, float *out);
-    /* One panel of weights from rows [HTI_PANEL, k] (row j is column j of b) into k * HTI_PANEL elements. */
-    void (*pack)(const float *rows, size_t k, void *panel);
-    void (*pack_bf16)(const float *rows, size_t k, void *panel); /* NULL: no bf16 here, as the two below */
+    /* One panel of weights from rows [HTI_PANEL, k], `stride` apart (row j is column j of b): k * HTI_PANEL elements. */
+    void (*pack)(const float *rows, size_t stride, size_t k, void *panel);
+    void (*pack_bf16)(const float *rows, size_t stride, size_t k,
+                      void *panel); /* NULL: no bf16 here, as the two below */
     void (*gemm)(const hti_gemm *gemm);
     void (*gemm_bf16)(const hti_gemm *gemm);
     void (*attend)(const hti_attention *attention);

@@ -112,12 +112,12 @@ static void gemm(const hti_gemm *g)
     }
 }
 
-static void pack(const float *rows, size_t k, void *panel)
+static void pack(const float *rows, size_t stride, size_t k, void *panel)
 {
     float *out = panel;
     for (size_t i = 0; i < k; i += 16)
         for (size_t j = 0; j < HTI_PANEL; j += 16)
-            v16_transpose(rows + j * k + i, k, out + i * HTI_PANEL + j, HTI_PANEL);
+            v16_transpose(rows + j * stride + i, stride, out + i * HTI_PANEL + j, HTI_PANEL);
 }
 
 /* ---- attention ---- */
@@ -203,17 +203,17 @@ static void pack_keys(const float *keys, const hti_attention *t, size_t n_padded
 
 static void attend(const hti_attention *t)
 {
-    const size_t width = t->n_heads * t->head_dim, n_padded = hti_keys_round(t->n_tokens);
+    const size_t n_padded = hti_keys_round(t->n_tokens);
     float *keys = t->scratch, *scores = keys + n_padded * t->head_dim;
     for (size_t head = 0; head < t->n_heads; head++) {
-        const float *q = (const float *)t->qkv + head * t->head_dim;
-        pack_keys(q + width, t, n_padded, keys);
+        const float *q = (const float *)t->qkv + head * 3 * t->head_dim;
+        pack_keys(q + t->head_dim, t, n_padded, keys);
         for (size_t row = 0; row < t->n_tokens; row += GEMM_ROWS) {
             const attend_group group = {
                 .t = t,
                 .q = q + row * t->ld,
                 .keys = keys,
-                .v = q + 2 * width,
+                .v = q + 2 * t->head_dim,
                 .out = (float *)t->out + row * t->ldo + head * t->head_dim,
                 .scores = scores,
                 .rows = HTI_MIN(t->n_tokens - row, (size_t)GEMM_ROWS),

@@ -78,9 +78,23 @@ HTI_INLINE void end_step(const tile_end *e, size_t at, size_t k, const hti_gemm_
     if (first < e->rows) end_rows(e, first, HTI_MIN(first + per_step, e->rows), end);
 }
 
+/* Lines that the next product needs, brought into L2 some at every step of this one. */
+typedef struct tile_ahead {
+    const char *at;
+    size_t per_step, left; /* lines */
+} tile_ahead;
+
+HTI_INLINE void look_ahead(tile_ahead *ahead)
+{
+    const size_t n = HTI_MIN(ahead->per_step, ahead->left);
+    for (size_t i = 0; i < n; i++) _mm_prefetch(ahead->at + 64 * i, _MM_HINT_T1);
+    ahead->at += 64 * n;
+    ahead->left -= n;
+}
+
 /* a [32, k] x one panel -> sums, while the sums before are ended. */
 HTI_INLINE void tile_sums(const hti_gemm *g, const uint16_t *a, const uint16_t *b, float *sums, const tile_end *before,
-                          const hti_gemm_end end)
+                          tile_ahead *ahead, const hti_gemm_end end)
 {
     const size_t row_bytes = g->lda * sizeof *a, sum_bytes = HTI_PANEL * sizeof *sums, tile_bytes = 64;
     const uint16_t *low = a + 16 * g->lda;
@@ -98,6 +112,7 @@ HTI_INLINE void tile_sums(const hti_gemm *g, const uint16_t *a, const uint16_t *
         TILE_DOT(2, 5, 6);
         TILE_DOT(3, 5, 7);
         end_step(before, i, g->k, end);
+        look_ahead(ahead);
     }
     TILE_STORE(0, sums, sum_bytes);
     TILE_STORE(1, sums + 16, sum_bytes);
@@ -107,7 +122,7 @@ HTI_INLINE void tile_sums(const hti_gemm *g, const uint16_t *a, const uint16_t *
 
 /* The same for at most 16 rows of a. */
 HTI_INLINE void tile_sums_16(const hti_gemm *g, const uint16_t *a, const uint16_t *b, float *sums,
-                             const tile_end *before, const hti_gemm_end end)
+                             const tile_end *before, tile_ahead *ahead, const hti_gemm_end end)
 {
     const size_t row_bytes = g->lda * sizeof *a, sum_bytes = HTI_PANEL * sizeof *sums, tile_bytes = 64;
     TILE_ZERO(0);
@@ -119,6 +134,7 @@ HTI_INLINE void tile_sums_16(const hti_gemm *g, const uint16_t *a, const uint16_
         TILE_LOAD(7, b + TILE, tile_bytes);
         TILE_DOT(1, 4, 7);
         end_step(before, i, g->k, end);
+        look_ahead(ahead);
     }
     TILE_STORE(0, sums, sum_bytes);
     TILE_STORE(1, sums + 16, sum_bytes);
@@ -128,7 +144,10 @@ HTI_INLINE void gemm_with_end(const hti_gemm *g, const hti_gemm_end end)
 {
     _Alignas(64) float sums[2][32 * HTI_PANEL];
     const size_t size = end == HTI_GEMM_ADD ? sizeof(float) : sizeof(uint16_t);
+    const size_t n_steps = (g->m + 31) / 32 * (g->n / HTI_PANEL) * (g->k / 32),
+                 n_lines = g->next ? g->next_bytes / 64 : 0;
     tile_end before = {.bias = g->bias};
+    tile_ahead ahead = {g->next, (n_lines + n_steps - 1) / n_steps, n_lines};
     size_t at = 0;
     for (size_t row = 0; row < g->m; row += 32) {
         const uint16_t *a = (const uint16_t *)g->a + row * g->lda;
@@ -136,9 +155,9 @@ HTI_INLINE void gemm_with_end(const hti_gemm *g, const hti_gemm_end end)
         for (size_t panel = 0; panel < g->n; panel += HTI_PANEL, at ^= 1) {
             const uint16_t *b = (const uint16_t *)g->b + panel * g->k;
             if (rows > 16)
-                tile_sums(g, a, b, sums[at], &before, end);
+                tile_sums(g, a, b, sums[at], &before, &ahead, end);
             else
-                tile_sums_16(g, a, b, sums[at], &before, end);
+                tile_sums_16(g, a, b, sums[at], &before, &ahead, end);
             before = (tile_end){sums[at], g->bias + panel, (char *)g->c + (row * g->ldc + panel) * size, g->ldc, rows};
         }
     }
@@ -157,14 +176,14 @@ static void gemm_bf16(const hti_gemm *g)
 }
 
 /* Column j of the panel is row j of `rows`: pairs of k side by side, so 16 columns are a transposition of words. */
-static void pack_bf16(const float *rows, size_t k, void *panel)
+static void pack_bf16(const float *rows, size_t stride, size_t k, void *panel)
 {
     uint16_t *out = panel;
     for (size_t i = 0; i < k; i += 32)
         for (size_t j = 0; j < HTI_PANEL; j += 16, out += TILE) {
             _Alignas(64) uint16_t block[TILE];
             for (size_t r = 0; r < 16; r++) {
-                const float *row = rows + (j + r) * k + i;
+                const float *row = rows + (j + r) * stride + i;
                 _mm512_store_si512(block + 32 * r, (__m512i)_mm512_cvtne2ps_pbh(v16_load(row + 16), v16_load(row)));
             }
             v16_transpose(block, 16, out, 16);
@@ -309,15 +328,15 @@ static void value_tiles(const tile_head *h, const float *shares, size_t rows, ui
 
 static void attend_bf16(const hti_attention *t)
 {
-    const size_t width = t->n_heads * t->head_dim, n_padded = hti_keys_round(t->n_tokens);
+    const size_t n_padded = hti_keys_round(t->n_tokens);
     uint16_t *keys = t->scratch, *values = keys + n_padded * t->head_dim;
     float *scores = (float *)(void *)(values + n_padded * t->head_dim);
     const tile_head head = {t, n_padded, keys, values, scores, (uint16_t *)(scores + 16 * n_padded)};
     TILES_BEGIN();
     for (size_t at = 0; at < t->n_heads; at++) {
-        const uint16_t *q = (const uint16_t *)t->qkv + at * t->head_dim;
-        pack_head_keys(&head, q + width);
-        pack_head_values(&head, q + 2 * width);
+        const uint16_t *q = (const uint16_t *)t->qkv + at * 3 * t->head_dim;
+        pack_head_keys(&head, q + t->head_dim);
+        pack_head_values(&head, q + 2 * t->head_dim);
         for (size_t row = 0; row < t->n_tokens; row += 16) {
             const size_t rows = HTI_MIN(t->n_tokens - row, (size_t)16);
             float shares[16];

@@ -23,11 +23,11 @@ static void widen(const void *in, hti_element type, size_t n, const float *add, 
     for (size_t i = 0; i < n; i++) out[i] = element_at(in, type, i) + (add ? add[i] : 0.0f);
 }
 
-static void pack(const float *rows, size_t k, void *panel)
+static void pack(const float *rows, size_t stride, size_t k, void *panel)
 {
     float *out = panel;
     for (size_t i = 0; i < k; i++)
-        for (size_t j = 0; j < HTI_PANEL; j++) out[i * HTI_PANEL + j] = rows[j * k + i];
+        for (size_t j = 0; j < HTI_PANEL; j++) out[i * HTI_PANEL + j] = rows[j * stride + i];
 }
 
 /* Where element (i, j) of a panel stands in its bf16 packing. */
@@ -36,11 +36,11 @@ static size_t bf16_place(size_t i, size_t j)
     return i / 32 * 1024 + j / 16 * 512 + i % 32 / 2 * 32 + j % 16 * 2 + i % 2;
 }
 
-static void pack_bf16(const float *rows, size_t k, void *panel)
+static void pack_bf16(const float *rows, size_t stride, size_t k, void *panel)
 {
     uint16_t *out = panel;
     for (size_t i = 0; i < k; i++)
-        for (size_t j = 0; j < HTI_PANEL; j++) out[bf16_place(i, j)] = hti_bf16_from_float(rows[j * k + i]);
+        for (size_t j = 0; j < HTI_PANEL; j++) out[bf16_place(i, j)] = hti_bf16_from_float(rows[j * stride + i]);
 }
 
 static float gelu_of(float x) { return 0.5f * x * (1.0f + erff(x * 0x1.6a09e6p-1f)); }
@@ -103,19 +103,18 @@ static float qkv_at(const hti_attention *t, bool bf16, size_t row, size_t column
 /* One query row of one head. */
 static void attend_row(const hti_attention *t, bool bf16, size_t row, size_t head)
 {
-    const size_t width = t->n_heads * t->head_dim, first = head * t->head_dim;
+    const size_t dim = t->head_dim, q = head * 3 * dim, k = q + dim, v = k + dim;
     float *scores = t->scratch;
     for (size_t j = 0; j < t->n_tokens; j++) {
         float dot = 0;
-        for (size_t d = 0; d < t->head_dim; d++)
-            dot += qkv_at(t, bf16, row, first + d) * qkv_at(t, bf16, j, width + first + d);
+        for (size_t d = 0; d < dim; d++) dot += qkv_at(t, bf16, row, q + d) * qkv_at(t, bf16, j, k + d);
         scores[j] = dot * t->scale;
     }
     softmax(scores, t->n_tokens, t->seen);
-    for (size_t d = 0; d < t->head_dim; d++) {
+    for (size_t d = 0; d < dim; d++) {
         float sum = 0;
-        for (size_t j = 0; j < t->n_tokens; j++) sum += scores[j] * qkv_at(t, bf16, j, 2 * width + first + d);
-        const size_t at = row * t->ldo + first + d;
+        for (size_t j = 0; j < t->n_tokens; j++) sum += scores[j] * qkv_at(t, bf16, j, v + d);
+        const size_t at = row * t->ldo + head * dim + d;
         if (bf16)
             ((uint16_t *)t->out)[at] = hti_bf16_from_float(sum);
         else

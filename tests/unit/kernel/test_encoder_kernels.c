@@ -114,7 +114,7 @@ static product product_new(const hti_encoder_kernels *k, size_t m, size_t depth,
     const size_t size = bf16 ? 2 : 4;
     p.packed = hti_alloc(n * depth * size);
     for (size_t panel = 0; panel < n; panel += HTI_PANEL)
-        (bf16 ? k->pack_bf16 : k->pack)(p.weights + panel * depth, depth, (char *)p.packed + panel * depth * size);
+        (bf16 ? k->pack_bf16 : k->pack)(p.weights + panel * depth, depth, depth, (char *)p.packed + panel * depth * size);
     return p;
 }
 
@@ -145,7 +145,16 @@ static void check_product(const hti_encoder_kernels *k, const product *p, hti_ge
     void *a = bf16 ? (void *)rounded(p->a, (p->m + HTI_ROW_BLOCK) * p->k) : (void *)p->a;
     float *c = hti_alloc(p->m * p->n * sizeof *c);
     memcpy(c, p->c, p->m * p->n * sizeof *c);
-    const hti_gemm g = {a, p->k, p->m, p->packed, p->bias, p->k, p->n, c, p->n, end};
+    const hti_gemm g = {.a = a,
+                        .lda = p->k,
+                        .m = p->m,
+                        .b = p->packed,
+                        .bias = p->bias,
+                        .k = p->k,
+                        .n = p->n,
+                        .c = c,
+                        .ldc = p->n,
+                        .end = end};
     (bf16 ? k->gemm_bf16 : k->gemm)(&g);
     for (size_t i = 0; i < p->m; i++)
         for (size_t j = 0; j < p->n; j++) {
@@ -199,7 +208,16 @@ static void row_bits_of(const hti_encoder_kernels *k)
                 char kept[DEPTH * 4];
                 memcpy(kept, a + at * DEPTH * size, DEPTH * size);
                 memcpy(a + at * DEPTH * size, row, DEPTH * size);
-                const hti_gemm g = {a, DEPTH, m, p.packed, p.bias, DEPTH, N, c, N, HTI_GEMM_GELU};
+                const hti_gemm g = {.a = a,
+                                    .lda = DEPTH,
+                                    .m = m,
+                                    .b = p.packed,
+                                    .bias = p.bias,
+                                    .k = DEPTH,
+                                    .n = N,
+                                    .c = c,
+                                    .ldc = N,
+                                    .end = HTI_GEMM_GELU};
                 (bf16 ? k->gemm_bf16 : k->gemm)(&g);
                 if (m == 1) memcpy(want, c, N * size);
                 assert_memory_equal(want, c + at * N * size, N * size);
@@ -236,8 +254,8 @@ static void reference_attention(const attention_case *c, const float *qkv, const
             for (size_t j = 0; j < c->n_tokens; j++) {
                 weights[j] = 0;
                 for (size_t d = 0; d < c->head_dim; d++)
-                    weights[j] += (double)qkv[i * 3 * width + h * c->head_dim + d] *
-                                  (double)qkv[j * 3 * width + width + h * c->head_dim + d];
+                    weights[j] += (double)qkv[i * 3 * width + h * 3 * c->head_dim + d] *
+                                  (double)qkv[j * 3 * width + (h * 3 + 1) * c->head_dim + d];
                 weights[j] *= (double)scale;
                 if (!seen || seen[j]) largest = fmax(largest, weights[j]);
             }
@@ -246,7 +264,7 @@ static void reference_attention(const attention_case *c, const float *qkv, const
             for (size_t d = 0; d < c->head_dim; d++) {
                 double value = 0;
                 for (size_t j = 0; j < c->n_tokens; j++)
-                    value += weights[j] * (double)qkv[j * 3 * width + 2 * width + h * c->head_dim + d];
+                    value += weights[j] * (double)qkv[j * 3 * width + (h * 3 + 2) * c->head_dim + d];
                 out[i * width + h * c->head_dim + d] = value / sum;
             }
         }
@@ -440,7 +458,16 @@ static void test_same_bits(void **state)
     for (hti_gemm_end end = HTI_GEMM_STORE; end <= HTI_GEMM_ADD; end++) {
         for (int i = 0; i < 2; i++) {
             memcpy(c[i], q.c, M * N * 4);
-            const hti_gemm g = {q.a, DEPTH, M, q.packed, q.bias, DEPTH, N, c[i], N, end};
+            const hti_gemm g = {.a = q.a,
+                                .lda = DEPTH,
+                                .m = M,
+                                .b = q.packed,
+                                .bias = q.bias,
+                                .k = DEPTH,
+                                .n = N,
+                                .c = c[i],
+                                .ldc = N,
+                                .end = end};
             (i ? five : two)->gemm(&g);
         }
         assert_memory_equal(c[0], c[1], M * N * 4);
