@@ -9,6 +9,10 @@
  * Protocol of a write: lock file -> files under temporary names, each fsynced -> rename -> fsync of
  * the directory -> database commit that names them with size and XXH3-64. A kill at any instant
  * leaves the old generation or the new one. Files that no generation names are removed by the next writer.
+ *
+ * Thread rule: hti_store_doc, _doc_id and _find may be called from any thread (they take turns); what the
+ * other accessors return lives in memory and is constant until this object commits. Changes and checks
+ * belong to one thread at a time.
  */
 #ifndef HTI_STORE_STORE_H
 #define HTI_STORE_STORE_H
