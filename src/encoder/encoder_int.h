@@ -20,9 +20,10 @@ typedef struct hti_norm_weights {
 } hti_norm_weights;
 
 /*
- * A layer's products, packed for one kernel table, in the order in which they run. q, k and v of a head stand side by side:
- * columns [n_heads, 3, head_pad]. The two products of the feed-forward part run in chunks of wide_step columns: `wide` holds
- * for each chunk the panels that make its columns [hidden_pad, n], then those that take them back [n, hidden_pad].
+ * A layer's products, packed for one kernel table, in the order in which they run. q, k and v of a head stand side by
+ * side: columns [n_heads, 3, head_pad]. The two products of the feed-forward part run in chunks of wide_step columns:
+ * `wide` holds for each chunk the panels that make its columns [hidden_pad, n], then those that take them back [n,
+ * hidden_pad].
  */
 typedef struct hti_bert_packed_layer {
     unsigned char *qkv, *out, *wide;

@@ -4,17 +4,13 @@
  *   x = norm(word + position + type)
  *   each layer: x = norm(x + attention(x)),  x = norm(x + down(gelu(up(x))))
  * (Devlin et al. 2019; dropout is for training). Linear layers see one matrix [rows, hidden] of all tokens of the
- * block,
- * text behind text without padding; attention runs text by text. In bf16 the states x stay f32 and are rounded only as
- * operands of a product.
- * Easy to get wrong: x cannot itself be the operand, or a chunk of the feed-forward part would see what the chunk before
- * has added; `states` is its copy.
- * Invariant: each kernel's row depends on that row alone (attention: on that text alone), so where a text stands in a
- * block, and with whom, never changes its bits.
- * Workload: 512 rows of 384. A layer's weights (3.5 MB in bf16) pass through a 2 MB L2, so some heads and some columns of
- * the feed-forward part run at a time, which keeps what passes between two products small, and each product brings the
- * weights of the next nearer.
- * Thread rule: a hti_forward belongs to one thread; the weights are shared.
+ * block, text behind text without padding; attention runs text by text. In bf16 the states x stay f32 and are rounded
+ * only as operands of a product. Easy to get wrong: x cannot itself be the operand, or a chunk of the feed-forward
+ * part would see what the chunk before has added; `states` is its copy. Invariant: each kernel's row depends on that
+ * row alone (attention: on that text alone), so where a text stands in a block, and with whom, never changes its bits.
+ * Workload: 512 rows of 384. A layer's weights (3.5 MB in bf16) pass through a 2 MB L2, so some heads and some columns
+ * of the feed-forward part run at a time, which keeps what passes between two products small, and each product brings
+ * the weights of the next nearer. Thread rule: a hti_forward belongs to one thread; the weights are shared.
  */
 #include "encoder_int.h"
 

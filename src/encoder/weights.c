@@ -1,13 +1,12 @@
 /*
  * weights.c - a model's tensors into the form that the kernels multiply, and their digest.
  *
- * Everything is one block of panels (bf16 or f32), in the order in which a forward pass reads them, and one block of floats
- * (biases, norms, positions). The work is cut into pieces that a pool runs in any order: some panels of one linear layer,
- * or the hash of some megabytes of one tensor.
- * Workload: MiniLM has 10.6 M weights in 24 linear layers, 42 MB of f32 in the file; opening must stay far below the
- * 350 ms that a first answer may take, and is bound by page faults of the mapping.
- * Easy to get wrong: the columns of q, k and v are shuffled so that a head's stand side by side, each head padded on its own;
- * the output projection has the same padding in its rows.
+ * Everything is one block of panels (bf16 or f32), in the order in which a forward pass reads them, and one block of
+ * floats (biases, norms, positions). The work is cut into pieces that a pool runs in any order: some panels of one
+ * linear layer, or the hash of some megabytes of one tensor. Workload: MiniLM has 10.6 M weights in 24 linear layers,
+ * 42 MB of f32 in the file; opening must stay far below the 350 ms that a first answer may take, and is bound by page
+ * faults of the mapping. Easy to get wrong: the columns of q, k and v are shuffled so that a head's stand side by
+ * side, each head padded on its own; the output projection has the same padding in its rows.
  */
 #include "encoder_int.h"
 
@@ -18,8 +17,8 @@
 enum { PANELS_PER_PIECE = 12, HASH_PIECE = 4 << 20 };
 
 /*
- * Columns that run at a time: with 512 rows what they need and make stays in a 2 MB L2. Never all, so that tiny models in
- * tests go the same road.
+ * Columns that run at a time: with 512 rows what they need and make stays in a 2 MB L2. Never all, so that tiny models
+ * in tests go the same road.
  */
 enum { QKV_COLUMNS = 384, WIDE_COLUMNS_F32 = 384, WIDE_COLUMNS_BF16 = 192 };
 

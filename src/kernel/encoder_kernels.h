@@ -48,8 +48,9 @@ typedef struct hti_gemm {
 } hti_gemm;
 
 /*
- * Self-attention of one text over some heads: out = softmax(q kT scale) v. Row i of qkv [n_tokens, n_heads, 3, head_dim]
- * holds q, k and v of each head; out [n_tokens, n_heads, head_dim]. Strides of rows in elements; both f32, or both bf16.
+ * Self-attention of one text over some heads: out = softmax(q kT scale) v. Row i of qkv [n_tokens, n_heads, 3,
+ * head_dim] holds q, k and v of each head; out [n_tokens, n_heads, head_dim]. Strides of rows in elements; both f32,
+ * or both bf16.
  */
 typedef struct hti_attention {
     const void *qkv;
@@ -90,10 +91,12 @@ typedef struct hti_encoder_kernels {
     const char *name;
     /* out [n] = in [n] as f32, + add [n] if that is not NULL. */
     void (*widen)(const void *in, hti_element type, size_t n, const float *add, float *out);
-    /* One panel of weights from rows [HTI_PANEL, k], `stride` apart (row j is column j of b): k * HTI_PANEL elements. */
+    /*
+     * One panel of weights from rows [HTI_PANEL, k], `stride` apart (row j is column j of b): k * HTI_PANEL elements.
+     * pack_bf16 is NULL where bf16 is missing, as are the two _bf16 below.
+     */
     void (*pack)(const float *rows, size_t stride, size_t k, void *panel);
-    void (*pack_bf16)(const float *rows, size_t stride, size_t k,
-                      void *panel); /* NULL: no bf16 here, as the two below */
+    void (*pack_bf16)(const float *rows, size_t stride, size_t k, void *panel);
     void (*gemm)(const hti_gemm *gemm);
     void (*gemm_bf16)(const hti_gemm *gemm);
     void (*attend)(const hti_attention *attention);

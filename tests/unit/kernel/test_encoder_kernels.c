@@ -113,8 +113,10 @@ static product product_new(const hti_encoder_kernels *k, size_t m, size_t depth,
     }
     const size_t size = bf16 ? 2 : 4;
     p.packed = hti_alloc(n * depth * size);
-    for (size_t panel = 0; panel < n; panel += HTI_PANEL)
-        (bf16 ? k->pack_bf16 : k->pack)(p.weights + panel * depth, depth, depth, (char *)p.packed + panel * depth * size);
+    for (size_t panel = 0; panel < n; panel += HTI_PANEL) {
+        char *to = (char *)p.packed + panel * depth * size;
+        (bf16 ? k->pack_bf16 : k->pack)(p.weights + panel * depth, depth, depth, to);
+    }
     return p;
 }
 
