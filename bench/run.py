@@ -1,6 +1,6 @@
 """Runs our benches and their peers in turn and puts the figures side by side; bench/run.sh calls it.
 
-    run.py --build DIR --model DIR --work DIR [--only text,lexical,maxsim,encode]
+    run.py --build DIR --model DIR --work DIR [--only text,store,lexical,maxsim,plaid,encode]
 
 Prints JSON lines {bench, name, value, unit, peer, peer_value, ratio, cpu, commit}, then a table. A ratio is above 1
 where we are better: ours / peer for rates, peer / ours for times and sizes. Peers print {bench, name, value, unit,
@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from typing import Any, NamedTuple
@@ -98,7 +99,8 @@ def memory_lines(bench: str, ours: Done | None, peers: list[tuple[str, Done]]) -
 def together(bench: str, mine: Done | None, peers: list[tuple[str, Done]]) -> tuple[list[Line], list[Line]]:
     """Our lines and the peers', the peak memory of both added."""
     ours, others = memory_lines(bench, mine, peers)
-    return (mine.lines if mine else []) + ours, [line for _, done in peers for line in done.lines] + others
+    own = [line for line in (mine.lines if mine else []) if line["name"] != "peak memory"]
+    return own + ours, [line for _, done in peers for line in done.lines] + others
 
 
 def encode(args: argparse.Namespace) -> tuple[list[Line], list[Line]]:
@@ -149,7 +151,19 @@ def lexical(args: argparse.Namespace) -> tuple[list[Line], list[Line]]:
     return together("lexical", mine, [(str(peer.lines[0]["engine"]), peer)] if peer and peer.lines else [])
 
 
-SUBJECTS = {"text": text, "lexical": lexical, "maxsim": maxsim, "encode": encode}
+def plaid(args: argparse.Namespace) -> tuple[list[Line], list[Line]]:
+    """The token-vector index: building, opening, searching with 1 and 2 threads."""
+    return together("plaid", run([str(args.build / "bench/bench_plaid"), str(args.work / "plaid.segment")], 2), [])
+
+
+def store(args: argparse.Namespace) -> tuple[list[Line], list[Line]]:
+    """A collection of 100,000 small documents: adding, opening, look-ups; one thread."""
+    folder = args.work / "store"
+    shutil.rmtree(folder, ignore_errors=True)
+    return together("store", run([str(args.build / "bench/bench_store"), str(folder)], 1), [])
+
+
+SUBJECTS = {"text": text, "store": store, "lexical": lexical, "maxsim": maxsim, "plaid": plaid, "encode": encode}
 
 
 def number(value: float) -> str:
