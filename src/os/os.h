@@ -94,6 +94,34 @@ void hti_mutex_free(hti_mutex *mutex);
 void hti_mutex_lock(hti_mutex *mutex);
 void hti_mutex_unlock(hti_mutex *mutex);
 
+/*
+ * What a thread sleeps on until another changes what `mutex` guards; NULL when memory is out. Waiting
+ * gives the mutex back meanwhile and may end for no reason: test the condition in a loop.
+ */
+typedef struct hti_cond hti_cond;
+HT_CHECKED hti_cond *hti_cond_new(void);
+void hti_cond_free(hti_cond *cond);
+void hti_cond_wait(hti_cond *cond, hti_mutex *mutex);
+/* The same until hti_clock_ns() reaches `until_ns` at the latest; false if that time has come. */
+bool hti_cond_wait_until(hti_cond *cond, hti_mutex *mutex, uint64_t until_ns);
+void hti_cond_signal(hti_cond *cond);
+void hti_cond_broadcast(hti_cond *cond);
+
+/*
+ * A thread of an object's own. It runs fn(ud) with every signal blocked: signals are the program's, and
+ * a peer that hangs up is an error, never SIGPIPE. It must be joined, which frees it.
+ */
+typedef struct hti_thread hti_thread;
+HT_CHECKED ht_status hti_thread_start(void (*fn)(void *ud), void *ud, hti_thread **out, ht_error *err);
+/* Waits for its end; NULL allowed. Not from the thread itself. */
+void hti_thread_join(hti_thread *thread);
+
+/* Runs fn once in the life of the process, however many threads ask; all return after it ended. Static, zero. */
+typedef struct hti_once {
+    int state;
+} hti_once;
+void hti_once_run(hti_once *once, void (*fn)(void));
+
 /* ---- machine ---- */
 
 typedef enum hti_cpu { HTI_CPU_SCALAR, HTI_CPU_AVX2, HTI_CPU_AVX512, HTI_CPU_AMX } hti_cpu;
