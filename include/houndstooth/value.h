@@ -41,24 +41,30 @@ typedef struct ht_value {
     } as;
 } ht_value;
 
-#define HT_NULL_VALUE ((ht_value){.kind = HT_KIND_NULL, .as = {.integer = 0}})
+static inline ht_value ht_value_null(void)
+{
+    ht_value value;
+    value.kind = HT_KIND_NULL;
+    value.as.integer = 0;
+    return value;
+}
 static inline ht_value ht_value_bool(bool boolean)
 {
-    ht_value value = HT_NULL_VALUE;
+    ht_value value = ht_value_null();
     value.kind = HT_KIND_BOOL;
     value.as.boolean = boolean;
     return value;
 }
 static inline ht_value ht_value_int(int64_t integer)
 {
-    ht_value value = HT_NULL_VALUE;
+    ht_value value = ht_value_null();
     value.kind = HT_KIND_INT;
     value.as.integer = integer;
     return value;
 }
 static inline ht_value ht_value_float(double number)
 {
-    ht_value value = HT_NULL_VALUE;
+    ht_value value = ht_value_null();
     value.kind = HT_KIND_FLOAT;
     value.as.number = number;
     return value;
@@ -90,7 +96,10 @@ typedef struct ht_tensor {
     void *data; /* [product of shape]; read-only once the value is shared */
     size_t n;   /* elements */
 } ht_tensor;
-/* data NULL: zeros, for the maker to fill through ht_value_tensor_view before sharing. Copies otherwise. LIMIT on overflow. */
+/*
+ * data NULL: zeros, for the maker to fill through ht_value_tensor_view before sharing. Copies otherwise. LIMIT on
+ * overflow.
+ */
 HT_API HT_CHECKED ht_status ht_value_tensor(ht_element element, uint32_t n_dims, const int64_t *shape, const void *data,
                                             ht_value *out, ht_error *err);
 /* The same around memory that somebody else owns, no copy: release(ud) runs once, with the last reference. */
@@ -145,14 +154,14 @@ HT_API void *ht_value_object(ht_value value, const ht_type *type);
 HT_API const ht_type *ht_value_type(ht_value value);
 
 /*
- * Deep equality by kind and content: 1, 1.0, true and "1" all differ, -0.0 and 0.0 differ, a NaN equals a NaN of the same
- * bits, structs compare names in order, opaque objects by identity.
+ * Deep equality by kind and content: 1, 1.0, true and "1" all differ, -0.0 and 0.0 differ, a NaN equals a NaN of the
+ * same bits, structs compare names in order, opaque objects by identity.
  */
 HT_API bool ht_value_equal(ht_value a, ht_value b);
 
 /*
- * 128-bit digest of kind and content, equal in every process and on every machine (docs/formats/values.md). UNSUPPORTED,
- * naming the type, when an opaque object without a digest is inside.
+ * 128-bit digest of kind and content, equal in every process and on every machine (docs/formats/values.md).
+ * UNSUPPORTED, naming the type, when an opaque object without a digest is inside.
  */
 typedef struct ht_key {
     uint64_t low, high;
@@ -163,8 +172,8 @@ HT_API HT_CHECKED ht_status ht_value_digest(ht_value value, ht_key *out, ht_erro
 HT_API void ht_value_describe(ht_value value, char *text, size_t cap);
 
 /*
- * The one binary form of values (docs/formats/values.md): what travels to workers and lies in caches. `types` are the opaque
- * types known to the reader; an unknown name is NOT_FOUND. Decoding trusts nothing: PARSE with the byte offset.
+ * The one binary form of values (docs/formats/values.md): what travels to workers and lies in caches. `types` are the
+ * opaque types known to the reader; an unknown name is NOT_FOUND. Decoding trusts nothing: PARSE with the byte offset.
  */
 HT_API HT_CHECKED ht_status ht_value_encode(ht_value value, ht_writer *writer, ht_error *err);
 HT_API HT_CHECKED ht_status ht_value_decode(const void *data, size_t len, const ht_type *const *types, size_t n_types,
@@ -176,8 +185,9 @@ HT_API const void *ht_writer_data(const ht_writer *writer, size_t *len);
 HT_API void ht_writer_clear(ht_writer *writer);
 
 /*
- * Values and JSON: {} is a struct, [] a list, numbers without fraction and exponent int (LIMIT beyond int64), others float.
- * Tensors become nested lists of numbers, bytes {"$bytes": base64}, opaque objects are UNSUPPORTED. PARSE names the byte.
+ * Values and JSON: {} is a struct, [] a list, numbers without fraction and exponent int (LIMIT beyond int64), others
+ * float. Tensors become nested lists of numbers, bytes {"$bytes": base64}, opaque objects are UNSUPPORTED. PARSE names
+ * the byte.
  */
 HT_API HT_CHECKED ht_status ht_value_from_json(ht_text json, ht_value *out, ht_error *err);
 HT_API HT_CHECKED ht_status ht_value_to_json(ht_value value, ht_writer *writer, ht_error *err);

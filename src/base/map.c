@@ -69,9 +69,9 @@ static ht_status grow_slots(hti_map *map, ht_error *err)
 
 static ht_status copy_key(hti_map *map, ht_text key, const char **out, ht_error *err)
 {
-    if (map->chunk_cap - map->chunk_used < key.len || map->n_chunks == 0) {
+    if (map->chunk_cap - map->chunk_used <= key.len || map->n_chunks == 0) {
         HT_TRY(hti_reserve(&map->chunks, &map->cap_chunks, map->n_chunks + 1, sizeof *map->chunks, err));
-        const size_t cap = HTI_MAX(key.len, (size_t)CHUNK);
+        const size_t cap = HTI_MAX(key.len + 1, (size_t)CHUNK);
         char *chunk = hti_alloc(cap);
         if (!chunk) return HTI_NO_MEMORY(err);
         map->chunks[map->n_chunks++] = chunk;
@@ -80,7 +80,8 @@ static ht_status copy_key(hti_map *map, ht_text key, const char **out, ht_error 
     }
     char *copy = map->chunks[map->n_chunks - 1] + map->chunk_used;
     if (key.len) memcpy(copy, key.data, key.len);
-    map->chunk_used += key.len;
+    copy[key.len] = '\0';
+    map->chunk_used += key.len + 1;
     *out = copy;
     return HT_OK;
 }

@@ -10,7 +10,7 @@
 
 typedef struct hti_map_entry {
     uint64_t hash;
-    const char *key; /* owned by the map */
+    const char *key; /* owned by the map, a NUL behind it */
     uint32_t len, value;
 } hti_map_entry;
 
