@@ -1,10 +1,11 @@
 /*
- * codec.h - the door of the room that turns bytes into values: JSON, compressed lines, npy, varints.
+ * codec.h - the door of the room that turns bytes into values: JSON, YAML (yaml_tree.h), lines, npy, varints.
  */
 #ifndef HTI_CODEC_CODEC_H
 #define HTI_CODEC_CODEC_H
 
 #include "base/base.h"
+#include "yaml_tree.h"
 
 #include <jansson.h>
 
