@@ -6,7 +6,8 @@
 set -eu
 
 build="gcc libc6-dev make cmake ninja-build pkg-config libutf8proc-dev libjansson-dev libyaml-dev
-  libsqlite3-dev libzstd-dev zlib1g-dev libxxhash-dev ca-certificates python3 python3-venv"
+  libsqlite3-dev libzstd-dev zlib1g-dev libxxhash-dev libcurl4-openssl-dev ca-certificates
+  python3 python3-venv"
 check="libcmocka-dev g++ binutils"
 dev="clang clang-format clang-tidy libclang-rt-14-dev shellcheck valgrind git"
 
@@ -29,7 +30,7 @@ other_system() {
         command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"
     done
     if command -v pkg-config >/dev/null 2>&1; then
-        for library in jansson libzstd zlib sqlite3 libutf8proc yaml-0.1 libxxhash; do
+        for library in jansson libzstd zlib sqlite3 libutf8proc yaml-0.1 libxxhash libcurl; do
             pkg-config --exists "$library" || lacking="$lacking $library"
         done
     fi
@@ -37,7 +38,7 @@ other_system() {
     say "this is not a Debian or Ubuntu system, so nothing was installed. Missing here:$lacking"
     say "Install with your package manager: a C11 compiler (gcc 12 or newer), cmake 3.25, ninja, pkg-config, Python 3.9"
     say "with venv, and the libraries with headers: utf8proc, jansson, libyaml, SQLite 3.40, zstd,"
-    say "zlib, xxhash; for ./check also cmocka 1.1.5. Debian calls them:"
+    say "zlib, xxhash, libcurl; for ./check also cmocka 1.1.5. Debian calls them:"
     # shellcheck disable=SC2086
     say " " $wanted
     return 1
