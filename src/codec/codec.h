@@ -1,9 +1,10 @@
 /*
- * codec.h - the door of the room that turns bytes into values: JSON, YAML (yaml_tree.h), lines, npy, varints.
+ * codec.h - the door of the room that turns bytes into values: JSON, YAML, Arrow, compressed lines, npy, varints.
  */
 #ifndef HTI_CODEC_CODEC_H
 #define HTI_CODEC_CODEC_H
 
+#include "arrow.h"
 #include "base/base.h"
 #include "yaml_tree.h"
 
