@@ -233,7 +233,7 @@ static ht_status check_keys(const loader *l, const hti_yaml_entry *entries, size
 static ht_status close_frame(loader *l, ht_error *err)
 {
     const frame closed = l->frames[l->n_frames - 1];
-    const hti_yaml_entry *children = l->pending + closed.first;
+    const hti_yaml_entry *children = l->n_pending > closed.first ? &l->pending[closed.first] : NULL;
     hti_yaml_node *node = closed.node;
     node->n = l->n_pending - closed.first;
     if (node->kind == HTI_YAML_MAP) {
