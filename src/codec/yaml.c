@@ -232,8 +232,9 @@ static ht_status check_keys(const loader *l, const hti_yaml_entry *entries, size
 
 static ht_status close_frame(loader *l, ht_error *err)
 {
+    static const hti_yaml_entry none;
     const frame closed = l->frames[l->n_frames - 1];
-    const hti_yaml_entry *children = l->n_pending > closed.first ? &l->pending[closed.first] : NULL;
+    const hti_yaml_entry *children = l->pending ? l->pending + closed.first : &none;
     hti_yaml_node *node = closed.node;
     node->n = l->n_pending - closed.first;
     if (node->kind == HTI_YAML_MAP) {
