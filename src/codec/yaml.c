@@ -204,6 +204,7 @@ static ht_status open_frame(loader *l, const yaml_event_t *event, ht_error *err)
         return HT_FAIL(err, LIMIT, "%s:%lu:%lu: more than %d lists and maps inside each other",
                        PLACE(l->yaml, event->start_mark), HTI_YAML_MAX_DEPTH);
     frame opened = {.first = l->n_pending, .n_before = l->n_nodes, .waits_for_key = !list};
+    HT_TRY(hti_reserve(&l->pending, &l->cap_pending, l->n_pending + 1, sizeof *l->pending, err)); /* never NULL */
     HT_TRY(count_nodes(l, 1, event->start_mark, err));
     HT_TRY(declare(l, name, &opened.anchor, err));
     HT_TRY(new_node(l, event->start_mark, &opened.node, err));
@@ -232,9 +233,8 @@ static ht_status check_keys(const loader *l, const hti_yaml_entry *entries, size
 
 static ht_status close_frame(loader *l, ht_error *err)
 {
-    static const hti_yaml_entry none;
     const frame closed = l->frames[l->n_frames - 1];
-    const hti_yaml_entry *children = l->pending ? l->pending + closed.first : &none;
+    const hti_yaml_entry *children = l->pending + closed.first;
     hti_yaml_node *node = closed.node;
     node->n = l->n_pending - closed.first;
     if (node->kind == HTI_YAML_MAP) {
