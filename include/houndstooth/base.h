@@ -49,7 +49,10 @@ extern "C" {
     X(CANCELLED, 11, "cancelled", 130, 499, "KeyboardInterrupt")               \
     X(UNSUPPORTED, 12, "not supported", 12, 501, "NotImplementedError")        \
     X(LIMIT, 13, "limit exceeded", 13, 413, "OverflowError")                   \
-    X(INTERNAL, 14, "internal error", 70, 500, "RuntimeError")
+    X(INTERNAL, 14, "internal error", 70, 500, "RuntimeError")                 \
+    X(PARKED, 15, "waiting for an answer", 70, 500, "RuntimeError")            \
+    X(FAILED, 16, "failed in the program's own code", 16, 500, "RuntimeError") \
+    X(TIMEOUT, 17, "timed out", 17, 504, "TimeoutError")
 
 typedef enum ht_status {
 #define HT_STATUS_ENUM(name, number, text, exit_code, http, python) HT_##name = number,

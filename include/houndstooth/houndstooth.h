@@ -6,7 +6,9 @@
 #include "collection.h"
 #include "encoder.h"
 #include "eval.h"
+#include "flow.h"
 #include "lexical.h"
 #include "plaid.h"
+#include "value.h"
 
 #endif

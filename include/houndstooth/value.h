@@ -112,7 +112,7 @@ HT_API const ht_tensor *ht_value_tensor_view(ht_value value);
 /* A list of n items; each item gains a reference. */
 HT_API HT_CHECKED ht_status ht_value_list(const ht_value *items, size_t n, ht_value *out, ht_error *err);
 /* The same, taking the items' references: for lists that are built once and given away. */
-HT_API HT_CHECKED ht_status ht_value_list_take(ht_value *items, size_t n, ht_value *out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_value_list_take(const ht_value *items, size_t n, ht_value *out, ht_error *err);
 /* Items of a list or struct, borrowed; *n is 0 and the result NULL for any other kind. */
 HT_API const ht_value *ht_value_items(ht_value value, size_t *n);
 

@@ -85,4 +85,11 @@ void hti_hasher_add(hti_hasher *hasher, const void *data, size_t len)
 
 uint64_t hti_hasher_finish(const hti_hasher *hasher) { return XXH3_64bits_digest(&hasher->state); }
 
+void hti_hasher_finish128(const hti_hasher *hasher, uint64_t *low, uint64_t *high)
+{
+    const XXH128_hash_t hash = XXH3_128bits_digest(&hasher->state); /* the state is the same for both widths */
+    *low = hash.low64;
+    *high = hash.high64;
+}
+
 void hti_hasher_free(hti_hasher *hasher) { hti_free(hasher); }

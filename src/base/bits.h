@@ -73,6 +73,8 @@ typedef struct hti_hasher hti_hasher;
 HT_CHECKED hti_hasher *hti_hasher_new(void);
 void hti_hasher_add(hti_hasher *hasher, const void *data, size_t len);
 uint64_t hti_hasher_finish(const hti_hasher *hasher);
+/* XXH3 of 128 bits over the same. */
+void hti_hasher_finish128(const hti_hasher *hasher, uint64_t *low, uint64_t *high);
 void hti_hasher_free(hti_hasher *hasher);
 
 /* SplitMix64 (Steele, Lea, Flood 2014): a counter generator, so sequences split and repeat exactly. */

@@ -1,0 +1,245 @@
+/*
+ * houndstooth/flow.h - nodes and classes written once, row by row; pipelines that wire them by name; a scheduler that
+ * runs them lazily and in batches.
+ *
+ * A node is a function with named inputs and outputs. A class is a heavy object with methods: an instance is a spec
+ * (class and arguments) until its first call in a worker loads it. Whatever has a batch form is called with many rows
+ * at once, wherever the calls come from: items of a map, nested maps, or the middle of another node's body.
+ *
+ * Rounds (what decides who shares a batch; never time, never the number of threads): run every frame until it ends or
+ * parks on a call; when none can run and no asynchronous call is outstanding, cut the parked calls of each callable
+ * into groups of batch_size in frame order; all full groups are called, else those of the callable earliest in the
+ * plan; wake the frames, admit more up to the window, and begin again. A group of one uses the row form if there is
+ * one.
+ */
+#ifndef HOUNDSTOOTH_FLOW_H
+#define HOUNDSTOOTH_FLOW_H
+
+#include "value.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- what a program writes ---- */
+
+/* What a call does when it fails after its retries. */
+typedef enum ht_on_error {
+    HT_ON_ERROR_RAISE, /* the run fails */
+    HT_ON_ERROR_NULL,  /* its outputs become null */
+    HT_ON_ERROR_SKIP,  /* the item leaves every output of the map that it belongs to; outside a map as RAISE */
+} ht_on_error;
+
+/* One row: in [n_inputs] borrowed, out [n_outputs] given as null, to be filled with references for the caller. */
+typedef ht_status (*ht_row_fn)(void *self, const ht_value *in, ht_value *out, ht_error *err);
+
+/* One input of a batch: rows [n], or the one value of all rows where constant. Borrowed. */
+typedef struct ht_column {
+    const ht_value *rows;
+    bool constant;
+} ht_column;
+/* n rows: in [n_inputs]; out [n_outputs][n], given as null. On failure what was filled is released by the runtime. */
+typedef ht_status (*ht_batch_fn)(void *self, size_t n, const ht_column *in, ht_value *const *out, ht_error *err);
+
+/* One row that ends later, on any thread, by ht_complete or ht_complete_error, exactly once, unless start fails. */
+typedef struct ht_completion ht_completion;
+typedef ht_status (*ht_start_fn)(void *self, const ht_value *in, ht_completion *completion, ht_error *err);
+/* Ends a started call with its outputs [n_outputs], whose references are taken. */
+HT_API void ht_complete(ht_completion *completion, const ht_value *out);
+HT_API void ht_complete_error(ht_completion *completion, ht_status status, const char *message);
+
+/*
+ * One row whose body calls instances in its middle, by ht_await. A body that parks is run again from its start when the
+ * answer is there; answers already known are given at once, so what stands before a call should be cheap and without
+ * effect. The calls must come in the same order each time.
+ */
+typedef struct ht_body ht_body;
+typedef ht_status (*ht_body_fn)(void *self, ht_body *body, const ht_value *in, ht_value *out, ht_error *err);
+/*
+ * Calls a method of the instance in `instance` with args [n_args], borrowed. *out is borrowed and lives as long as the
+ * body. HT_PARKED: return it at once. A failure of the call arrives here and may be dealt with.
+ */
+HT_API HT_CHECKED ht_status ht_await(ht_body *body, ht_value instance, const char *method, const ht_value *args,
+                                     size_t n_args, ht_value *out, ht_error *err);
+/* A word of the body's own, NULL at first, kept between its runs; for faces of other languages. */
+HT_API void **ht_body_slot(ht_body *body);
+
+/* Forms of one piece of work: any one of them suffices; start wins over batch, batch over row where rows can gather. */
+typedef struct ht_forms {
+    ht_row_fn row;
+    ht_batch_fn batch;
+    ht_start_fn start;
+    ht_body_fn body; /* nodes only */
+    /*
+     * Inputs that differ from row to row of a batch, by bit (bit 0: the first); 0 means the first only. Others are
+     * equal.
+     */
+    uint64_t over;
+    size_t batch_size; /* most rows of one call; 0: no limit */
+    uint32_t max_retries;
+    ht_on_error on_error;
+} ht_forms;
+
+typedef struct ht_method {
+    const char *name;
+    size_t n_inputs;
+    ht_forms forms; /* `self` is what the class's init made; one output */
+} ht_method;
+
+/*
+ * A class: `init` runs once for each live object, at the first call that needs it; its failure is kept and told again.
+ */
+typedef struct ht_class {
+    uint32_t size;
+    const char *name; /* of the type, as it travels: "mine.Encoder" */
+    ht_status (*init)(void **self, ht_value args, ht_error *err);
+    void (*fini)(void *self); /* NULL: nothing to do */
+    const ht_method *methods; /* [n_methods] */
+    size_t n_methods;
+    uint32_t max_concurrency; /* live objects, each called by one thread at a time; 0: 1 */
+} ht_class;
+
+/* A spec: class and arguments (any value, usually a struct), nothing loaded. The class must outlive it. Counted. */
+typedef struct ht_instance ht_instance;
+HT_API HT_CHECKED ht_status ht_instance_new(const ht_class *cls, ht_value args, ht_instance **out, ht_error *err);
+HT_API void ht_instance_release(ht_instance *instance); /* the last one runs fini; NULL allowed */
+/* The instance as a value, with a reference of its own; and back, borrowed, NULL if the value is none. */
+HT_API HT_CHECKED ht_status ht_instance_value(ht_instance *instance, ht_value *out, ht_error *err);
+HT_API ht_instance *ht_value_instance(ht_value value);
+/* One row, now, on this thread; waits for a free object. By the row form, else a batch of one, else start and wait. */
+HT_API HT_CHECKED ht_status ht_instance_call(ht_instance *instance, const char *method, const ht_value *args,
+                                             size_t n_args, ht_value *out, ht_error *err);
+/* n rows in one call of the batch form, in calls of batch_size; row by row if there is none. out [n]. */
+HT_API HT_CHECKED ht_status ht_instance_call_batch(ht_instance *instance, const char *method, size_t n,
+                                                   const ht_column *args, size_t n_args, ht_value *out, ht_error *err);
+typedef struct ht_instance_stats {
+    uint64_t objects, rows_alone, batches, batch_rows, starts; /* objects made; calls by form */
+} ht_instance_stats;
+HT_API ht_instance_stats ht_instance_get_stats(ht_instance *instance);
+
+/* ---- pipelines ---- */
+
+typedef struct ht_input {
+    const char *name;
+    const ht_value *otherwise; /* the default; NULL: required */
+} ht_input;
+
+typedef struct ht_node_desc {
+    uint32_t size;
+    const char *name;
+    const ht_input *inputs; /* [n_inputs] */
+    size_t n_inputs;
+    const char *const *outputs; /* [n_outputs], at least one */
+    size_t n_outputs;
+    void *self; /* handed to the forms; must outlive the pipeline */
+    ht_forms forms;
+} ht_node_desc;
+
+typedef enum ht_map_mode {
+    HT_MAP_ZIP,     /* item i takes element i of every list; lengths must agree */
+    HT_MAP_PRODUCT, /* every combination, the last listed varies fastest */
+} ht_map_mode;
+
+/* A pair of names {from, to}. */
+typedef struct ht_rename {
+    const char *from, *to;
+} ht_rename;
+
+/* How a pipeline becomes a node of another. Outer names on the outside: map_over too. */
+typedef struct ht_as_node {
+    uint32_t size;
+    const char *name;        /* NULL: the inner pipeline's */
+    const ht_rename *inputs; /* [n_inputs] {outer, inner} */
+    size_t n_inputs;
+    const ht_rename *outputs; /* [n_outputs] {inner, outer}; none: every output under its own name */
+    size_t n_outputs;
+    const char *const *map_over; /* [n_map_over]; none: run once */
+    size_t n_map_over;
+    ht_map_mode map_mode;
+} ht_as_node;
+
+typedef struct ht_pipeline ht_pipeline;
+/* An empty pipeline; name NULL: "pipeline". */
+HT_API HT_CHECKED ht_status ht_pipeline_new(const char *name, ht_pipeline **out, ht_error *err);
+HT_API void ht_pipeline_release(ht_pipeline *pipeline); /* NULL allowed */
+/* Descriptions are copied. EXISTS: an output that another node has already, both named. */
+HT_API HT_CHECKED ht_status ht_pipeline_add_node(ht_pipeline *pipeline, const ht_node_desc *desc, ht_error *err);
+/* A method as a node: inputs [the method's n_inputs], one output. */
+HT_API HT_CHECKED ht_status ht_pipeline_add_method(ht_pipeline *pipeline, const char *name, ht_instance *instance,
+                                                   const char *method, const ht_input *inputs, const char *output,
+                                                   ht_error *err);
+/*
+ * Keeps a reference to `inner` as it is now; later changes of it are not seen. NOT_FOUND names a mapping's wrong name.
+ */
+HT_API HT_CHECKED ht_status ht_pipeline_add_pipeline(ht_pipeline *pipeline, const ht_pipeline *inner,
+                                                     const ht_as_node *as_node, ht_error *err);
+/* Gives an input a value, which a run's own input overrides; NOT_FOUND if nothing takes it. */
+HT_API HT_CHECKED ht_status ht_pipeline_bind(ht_pipeline *pipeline, const char *input, ht_value value, ht_error *err);
+/* Forgets it; an input that was not bound is no error. */
+HT_API void ht_pipeline_unbind(ht_pipeline *pipeline, const char *input);
+
+/* ---- plans ---- */
+
+/*
+ * What would run: a pure function of pipeline, requested outputs and given inputs. Steps in topological order, ready
+ * ones by name; only what the requested outputs need. Immutable, any thread.
+ */
+typedef struct ht_plan ht_plan;
+/* outputs [n_outputs]; none: all. given [n_given]: names of inputs that the run will bring. All that misses at once. */
+HT_API HT_CHECKED ht_status ht_plan_new(const ht_pipeline *pipeline, const char *const *outputs, size_t n_outputs,
+                                        const char *const *given, size_t n_given, ht_plan **out, ht_error *err);
+HT_API void ht_plan_release(ht_plan *plan);
+typedef enum ht_plan_format { HT_PLAN_TEXT, HT_PLAN_JSON, HT_PLAN_MERMAID, HT_PLAN_DOT } ht_plan_format;
+HT_API HT_CHECKED ht_status ht_plan_print(const ht_plan *plan, ht_plan_format format, ht_writer *writer, ht_error *err);
+
+/* ---- running ---- */
+
+typedef enum ht_event_kind {
+    HT_EVENT_NODE_START,
+    HT_EVENT_NODE_END,
+    HT_EVENT_NODE_ERROR,
+    HT_EVENT_MAP_START, /* n: items */
+    HT_EVENT_MAP_END,
+    HT_EVENT_BATCH, /* n: rows of one call of a batch form */
+} ht_event_kind;
+typedef struct ht_event {
+    ht_event_kind kind;
+    const char *node; /* its name, or "Class.method" of a batch */
+    uint32_t depth;   /* 0: the outermost pipeline */
+    uint64_t item;    /* index in the innermost map, 0 outside */
+    uint64_t n;
+} ht_event;
+
+typedef enum ht_engine { HT_ENGINE_SEQUENTIAL, HT_ENGINE_THREADS } ht_engine;
+
+typedef struct ht_run_options {
+    uint32_t size;
+    const char *const *outputs; /* [n_outputs] asked for; none: all */
+    size_t n_outputs;
+    ht_engine engine;
+    ht_pool *pool;    /* of the threads engine; NULL: one for this run with a thread a CPU */
+    size_t window;    /* leaf frames in flight; 0: 1024 */
+    size_t batch_max; /* no batch form is given more rows; 0: no limit, 1: every row alone */
+    const ht_monitor *monitor;
+    void *ud;
+    void (*event)(void *ud, const ht_event *event); /* called by one thread at a time; NULL: none */
+    const char *const *map_over;                    /* ht_pipeline_map only, as in ht_as_node */
+    size_t n_map_over;
+    ht_map_mode map_mode;
+} ht_run_options;
+
+/*
+ * Runs once. inputs: a struct. *out: a struct of the outputs asked for, in the order in which their nodes stand in the
+ * plan. A failure names the node and the item. options NULL: all defaults.
+ */
+HT_API HT_CHECKED ht_status ht_pipeline_run(const ht_pipeline *pipeline, ht_value inputs, const ht_run_options *options,
+                                            ht_value *out, ht_error *err);
+/* Runs for every item; *out: a list of such structs in input order. Inputs that are not mapped are the same for all. */
+HT_API HT_CHECKED ht_status ht_pipeline_map(const ht_pipeline *pipeline, ht_value inputs, const ht_run_options *options,
+                                            ht_value *out, ht_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

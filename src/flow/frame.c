@@ -1,0 +1,442 @@
+/*
+ * frame.c - one item on its way: step after step until it ends, fails, or waits for something.
+ *
+ * A step that cannot park runs at once, nested pipelines that cannot park included, as a plain loop would. Everything
+ * else leaves the frame with one thing that it waits for: a batch, an asynchronous call, or a map.
+ * Easy to get wrong: an asynchronous call may end before start returns, so nothing of the frame is touched behind it.
+ */
+#include "run_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+ht_status hti_frames_push(hti_frames *frames, hti_frame *frame, ht_error *err)
+{
+    HT_TRY(hti_reserve(&frames->at, &frames->cap, frames->n + 1, sizeof(hti_frame *), err));
+    frames->at[frames->n++] = frame;
+    return HT_OK;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+    const hti_frame *x = *(hti_frame *const *)a, *y = *(hti_frame *const *)b;
+    return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+void hti_frames_sort(hti_frames *frames)
+{
+    bool sorted = true; /* mostly they are */
+    for (size_t i = 1; i < frames->n; i++) sorted &= frames->at[i - 1]->seq < frames->at[i]->seq;
+    if (!sorted) qsort(frames->at, frames->n, sizeof(hti_frame *), by_seq);
+}
+
+static bool is_cancelled(const hti_run *run)
+{
+    const ht_monitor *monitor = run->options->monitor;
+    return monitor && monitor->cancelled && monitor->cancelled(monitor->ud);
+}
+
+/* "in 'outer', item 3: " for every map around, from the outermost; deep ones are cut. */
+ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err)
+{
+    const hti_step *step = &frame->map->plan->steps[frame->step];
+    status = frame->map->mapped ? hti_fail_context(err, status, "node '%s', item %llu", step->node->name,
+                                                   (unsigned long long)frame->item)
+                                : hti_fail_context(err, status, "node '%s'", step->node->name);
+    for (frame = frame->map->parent; frame; frame = frame->map->parent) {
+        const char *name = frame->map->plan->steps[frame->step].node->name;
+        status = frame->map->mapped
+                     ? hti_fail_context(err, status, "in '%s', item %llu", name, (unsigned long long)frame->item)
+                     : hti_fail_context(err, status, "in '%s'", name);
+    }
+    return status;
+}
+
+void hti_body_free(ht_body *body)
+{
+    if (!body) return;
+    for (size_t i = 0; i < body->n_answers; i++) {
+        ht_value_release(body->answers[i].value);
+        hti_free(body->answers[i].message);
+    }
+    hti_values_release(body->args, body->n_args);
+    hti_free(body->answers);
+    hti_free(body);
+}
+
+void hti_frame_release(hti_frame *frame)
+{
+    hti_values_release(frame->values, frame->map->plan->n_own);
+    hti_body_free(frame->body);
+    frame->body = NULL;
+    hti_free(frame->failure);
+    frame->failure = NULL;
+}
+
+/* ---- awaiting bodies ---- */
+
+ht_status hti_body_answer(ht_body *body, ht_value value, ht_status status, const char *message, ht_error *err)
+{
+    char *copy = NULL;
+    ht_status made = hti_reserve(&body->answers, &body->cap_answers, body->n_answers + 1, sizeof(hti_answer), err);
+    if (made == HT_OK && status != HT_OK) {
+        const size_t len = strlen(message);
+        copy = hti_alloc(len + 1);
+        if (copy)
+            memcpy(copy, message, len + 1);
+        else
+            made = HTI_NO_MEMORY(err);
+    }
+    if (made != HT_OK) {
+        ht_value_release(value);
+        return made;
+    }
+    body->answers[body->n_answers++] = (hti_answer){value, status, copy};
+    hti_values_release(body->args, body->n_args);
+    body->n_args = 0;
+    body->parked = false;
+    return HT_OK;
+}
+
+static ht_status give_answer(ht_body *body, ht_value *out, ht_error *err)
+{
+    const hti_answer *answer = &body->answers[body->at++];
+    *out = answer->value;
+    return answer->status == HT_OK ? HT_OK : hti_fail(err, answer->status, "%s", answer->message);
+}
+
+ht_status ht_await(ht_body *body, ht_value instance, const char *method, const ht_value *args, size_t n_args,
+                   ht_value *out, ht_error *err)
+{
+    *out = ht_value_null();
+    if (body->at < body->n_answers) return give_answer(body, out, err);
+    if (body->parked) return HT_FAIL(err, INVALID, "a body awaits again while it is parked: return HT_PARKED at once");
+    ht_instance *object = ht_value_instance(instance);
+    const ht_method *found;
+    if (!object)
+        return HT_FAIL(err, INVALID, "awaits '%s' of a %s, not of an instance", method, ht_kind_name(instance.kind));
+    HT_TRY(hti_instance_method(object, method, &found, err));
+    if (found->n_inputs != n_args)
+        return HT_FAIL(err, INVALID, "method '%s' takes %zu arguments, not %zu", method, found->n_inputs, n_args);
+    const hti_target target = hti_target_of_method(object, found);
+    const bool alone = found->forms.row && (body->run->batch_max == 1 || !(found->forms.batch || found->forms.start));
+    if (alone) {
+        ht_value made = ht_value_null(), *to = &made;
+        ht_column in[HTI_MAX_INPUTS];
+        ht_error why = {HT_OK, ""};
+        for (size_t i = 0; i < n_args; i++) in[i] = (ht_column){&args[i], false};
+        const ht_status status = hti_target_call(&target, 1, in, &to, &why);
+        HT_TRY(hti_body_answer(body, made, status, why.message, err));
+        return give_answer(body, out, err);
+    }
+    for (size_t i = 0; i < n_args; i++) body->args[i] = ht_value_retain(args[i]);
+    body->n_args = n_args;
+    body->target = target;
+    body->parked = true;
+    return HT_PARKED;
+}
+
+void **ht_body_slot(ht_body *body) { return &body->slot; }
+
+/* ---- steps ---- */
+
+static hti_target target_of_step(const hti_step *step)
+{
+    const hti_node *node = step->node;
+    if (node->kind == HTI_NODE_METHOD) return hti_target_of_method(node->instance, node->method);
+    return (hti_target){&node->forms, NULL, node->self, NULL, node->name, node->n_inputs, node->n_outputs};
+}
+
+static ht_status call_step_row(hti_frame *frame, const hti_step *step, ht_error *err)
+{
+    const hti_node *node = step->node;
+    ht_value in[HTI_MAX_INPUTS], *out[HTI_MAX_OUTPUTS];
+    for (size_t i = 0; i < node->n_inputs; i++) in[i] = hti_frame_value(frame, step->in[i]);
+    if (node->kind == HTI_NODE_FUNCTION && node->forms.row && node->forms.max_retries == 0) {
+        const ht_status status = node->forms.row(node->self, in, &frame->values[step->first_out], err);
+        if (status != HT_OK) hti_values_release(&frame->values[step->first_out], node->n_outputs);
+        return status == HT_PARKED ? HT_FAIL(err, INVALID, "awaits outside a body") : status;
+    }
+    const hti_target target = target_of_step(step);
+    ht_column columns[HTI_MAX_INPUTS];
+    for (size_t i = 0; i < node->n_inputs; i++) columns[i] = (ht_column){&in[i], false};
+    for (size_t o = 0; o < node->n_outputs; o++) out[o] = &frame->values[step->first_out + o];
+    return hti_target_call(&target, 1, columns, out, err);
+}
+
+static ht_status run_child_plain(hti_frame *frame, const hti_step *step, ht_error *err)
+{
+    hti_open_map *map;
+    HT_TRY(hti_map_open(frame->run, frame, step, &map, err));
+    ht_status status = hti_map_run_plain(frame->run, map, err);
+    if (status == HT_OK) status = hti_map_finish(map, frame, step, err);
+    hti_map_close(map);
+    return status;
+}
+
+/* What becomes of a failed step: HT_OK and the frame goes on (NULL) or is skipped, or the failure. */
+static ht_status settle(hti_frame *frame, const hti_step *step, ht_status status)
+{
+    if (status == HT_OK || status == HT_CANCELLED || status == HT_NO_MEMORY) return status;
+    const ht_on_error policy = step->node->forms.on_error;
+    hti_run_event(frame->run, HT_EVENT_NODE_ERROR, frame, step->node->name, 0);
+    if (policy == HT_ON_ERROR_NULL && !step->child) return HT_OK; /* the outputs are null already */
+    if (policy == HT_ON_ERROR_SKIP && !step->child && frame->map->mapped) {
+        frame->skipped = true;
+        return HT_OK;
+    }
+    return status;
+}
+
+static ht_status run_step_plain(hti_frame *frame, const hti_step *step, ht_error *err)
+{
+    hti_run_event(frame->run, HT_EVENT_NODE_START, frame, step->node->name, 0);
+    const ht_status status = step->child ? run_child_plain(frame, step, err) : call_step_row(frame, step, err);
+    return settle(frame, step, status);
+}
+
+static void end_step(hti_frame *frame, const hti_step *step)
+{
+    for (size_t i = 0; i < step->n_drop; i++) {
+        ht_value_release(frame->values[step->drop[i]]);
+        frame->values[step->drop[i]] = ht_value_null();
+    }
+    hti_run_event(frame->run, HT_EVENT_NODE_END, frame, step->node->name, 0);
+}
+
+/* ---- a plan that never parks ---- */
+
+static ht_status run_frame_plain(hti_frame *frame, ht_error *err)
+{
+    const ht_plan *plan = frame->map->plan;
+    for (frame->step = 0; frame->step < plan->n_steps && !frame->skipped; frame->step++) {
+        const hti_step *step = &plan->steps[frame->step];
+        const ht_status status = run_step_plain(frame, step, err);
+        if (status != HT_OK) return step->child ? status : hti_frame_fail(frame, status, err);
+        end_step(frame, step);
+    }
+    return HT_OK;
+}
+
+typedef struct plain_items {
+    hti_run *run;
+    hti_open_map *map;
+    size_t per_chunk;
+} plain_items;
+
+/* Items [chunk * per_chunk, ...): each chunk with a frame of its own. */
+static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error *err)
+{
+    const plain_items *work = ud;
+    hti_open_map *map = work->map;
+    (void)thread;
+    hti_open_map part = *map; /* admits its own items; outputs and shared values are the map's */
+    part.next = chunk * work->per_chunk;
+    part.spare = NULL;
+    const size_t end = HTI_MIN(part.next + work->per_chunk, map->n);
+    ht_status status = HT_OK;
+    while (status == HT_OK && part.next < end) {
+        hti_frame *frame;
+        if (is_cancelled(work->run)) return HT_FAIL(err, CANCELLED, "cancelled");
+        status = hti_map_admit(work->run, &part, &frame, err);
+        if (status != HT_OK) break;
+        status = run_frame_plain(frame, err);
+        if (status == HT_OK) {
+            hti_map_take(&part, frame);
+        } else {
+            hti_frame_release(frame);
+            hti_free(frame);
+        }
+    }
+    hti_free(part.spare);
+    return status;
+}
+
+ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error *err)
+{
+    /* On one thread one chunk; the cut never depends on how many threads there are. */
+    const size_t per_chunk = run->pool ? HTI_MAX(map->n / 256, 1) : HTI_MAX(map->n, 1);
+    plain_items work = {run, map, per_chunk};
+    const size_t n_chunks = (map->n + per_chunk - 1) / per_chunk;
+    if (!run->pool) return n_chunks ? run_chunk_plain(&work, 0, 0, err) : HT_OK;
+    return hti_pool_run(run->pool, n_chunks, run_chunk_plain, &work, err);
+}
+
+/* ---- steps that may park ---- */
+
+typedef enum outcome { GOES_ON, WAITS, FAILED } outcome;
+
+static outcome fail_with(hti_found *found, hti_frame *frame, ht_status status, const ht_error *why)
+{
+    if (!found->failed || frame->seq < found->failed->seq) {
+        found->failed = frame;
+        found->status = status;
+        found->err = *why;
+    }
+    return FAILED;
+}
+
+/* An asynchronous call has ended, on whatever thread. */
+static void async_done(void *ud, const ht_value *out, ht_status status, const char *message)
+{
+    hti_frame *frame = ud;
+    hti_run *run = frame->run;
+    const hti_step *step = &frame->map->plan->steps[frame->step];
+    ht_error why = {HT_OK, ""};
+    if (frame->body) {
+        status = hti_body_answer(frame->body, out ? out[0] : ht_value_null(), status, message, &why);
+    } else if (out) {
+        for (size_t o = 0; o < step->node->n_outputs; o++) frame->values[step->first_out + o] = out[o];
+    } else {
+        (void)hti_fail(&why, status, "%s", message);
+    }
+    if (status != HT_OK && !(frame->failure = HTI_NEW(ht_error))) status = HT_NO_MEMORY;
+    if (frame->failure) *frame->failure = why;
+    hti_mutex_lock(run->lock);
+    frame->status = status;
+    frame->answered = true;
+    frame->next = run->finished;
+    run->finished = frame;
+    hti_cond_signal(run->arrived);
+    hti_mutex_unlock(run->lock);
+}
+
+static outcome start_call(hti_frame *frame, const hti_step *step, hti_found *found)
+{
+    ht_value in[HTI_MAX_INPUTS];
+    ht_error why = {HT_OK, ""};
+    void *self = frame->target.self;
+    ht_instance *instance = frame->target.instance;
+    ht_status status = HT_OK;
+    for (size_t i = 0; i < frame->target.n_inputs; i++) in[i] = hti_frame_argument(frame, i);
+    frame->completion = (ht_completion){async_done, frame};
+    if (instance) {
+        hti_instance_count(instance, (ht_instance_stats){.starts = 1});
+        status = hti_instance_take(instance, &self, &why);
+    }
+    if (status == HT_OK) {
+        const ht_start_fn start = frame->target.forms->start;
+        found->n_async++;
+        status = start(self, in, &frame->completion, &why);
+        if (instance) hti_instance_give(instance, self); /* a starter is called by one thread, its calls overlap */
+        if (status == HT_OK) return WAITS;
+        found->n_async--;
+    }
+    if (frame->body) {
+        status = hti_body_answer(frame->body, ht_value_null(), status, why.message, &why);
+        frame->answered = true;
+        return status == HT_OK ? GOES_ON : fail_with(found, frame, hti_frame_fail(frame, status, &why), &why);
+    }
+    status = settle(frame, step, status);
+    if (status == HT_OK) return GOES_ON;
+    status = hti_frame_fail(frame, status, &why);
+    return fail_with(found, frame, status, &why);
+}
+
+static outcome park(hti_frame *frame, const hti_step *step, hti_found *found)
+{
+    ht_error why = {HT_OK, ""};
+    if (frame->target.forms->start) return start_call(frame, step, found);
+    const ht_status status = hti_frames_push(&found->parked, frame, &why);
+    return status == HT_OK ? WAITS : fail_with(found, frame, status, &why);
+}
+
+static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found)
+{
+    const hti_node *node = step->node;
+    ht_value in[HTI_MAX_INPUTS];
+    ht_error why = {HT_OK, ""};
+    for (size_t i = 0; i < node->n_inputs; i++) in[i] = hti_frame_value(frame, step->in[i]);
+    if (!frame->body) {
+        frame->body = HTI_NEW(ht_body);
+        if (!frame->body) return fail_with(found, frame, HTI_NO_MEMORY(&why), &why);
+        frame->body->run = frame->run;
+    }
+    for (;;) {
+        frame->body->at = 0;
+        ht_status status = node->forms.body(node->self, frame->body, in, &frame->values[step->first_out], &why);
+        if (status == HT_PARKED && frame->body->parked) {
+            hti_values_release(&frame->values[step->first_out], node->n_outputs);
+            frame->target = frame->body->target;
+            const outcome then = park(frame, step, found);
+            if (then == GOES_ON) continue; /* it could not be started, and the body is told */
+            return then;
+        }
+        hti_body_free(frame->body);
+        frame->body = NULL;
+        if (status == HT_PARKED) status = HT_FAIL(&why, INVALID, "a body returned HT_PARKED without ht_await");
+        if (status != HT_OK) hti_values_release(&frame->values[step->first_out], node->n_outputs);
+        status = settle(frame, step, status);
+        if (status == HT_OK) return GOES_ON;
+        status = hti_frame_fail(frame, status, &why);
+        return fail_with(found, frame, status, &why);
+    }
+}
+
+static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *found)
+{
+    ht_error why = {HT_OK, ""};
+    hti_open_map *map = NULL;
+    ht_status status =
+        hti_reserve(&found->opened, &found->cap_opened, found->n_opened + 1, sizeof(hti_open_map *), &why);
+    if (status == HT_OK) status = hti_map_open(frame->run, frame, step, &map, &why);
+    if (status != HT_OK) {
+        status = hti_frame_fail(frame, status, &why);
+        return fail_with(found, frame, status, &why);
+    }
+    found->opened[found->n_opened++] = map;
+    return WAITS;
+}
+
+/* A step that may park, at its start. */
+static outcome begin_step(hti_frame *frame, const hti_step *step, hti_found *found)
+{
+    hti_run_event(frame->run, HT_EVENT_NODE_START, frame, step->node->name, 0);
+    if (step->child) return open_child(frame, step, found);
+    if (step->node->forms.body) return run_body(frame, step, found);
+    frame->target = target_of_step(step);
+    return park(frame, step, found);
+}
+
+/* The present step's call has ended: its results are in place, or a failure. */
+static outcome resume_step(hti_frame *frame, const hti_step *step, hti_found *found)
+{
+    ht_error why = {HT_OK, ""};
+    frame->answered = false;
+    if (frame->body && frame->status == HT_OK) return run_body(frame, step, found);
+    if (frame->failure) why = *frame->failure;
+    hti_free(frame->failure);
+    frame->failure = NULL;
+    ht_status status = settle(frame, step, frame->status);
+    frame->status = HT_OK;
+    if (status == HT_OK) return GOES_ON;
+    status = hti_frame_fail(frame, status, &why);
+    return fail_with(found, frame, status, &why);
+}
+
+void hti_frame_run(hti_frame *frame, hti_found *found)
+{
+    const ht_plan *plan = frame->map->plan;
+    ht_error why = {HT_OK, ""};
+    if (is_cancelled(frame->run)) {
+        (void)fail_with(found, frame, HT_FAIL(&why, CANCELLED, "cancelled"), &why);
+        return;
+    }
+    for (; frame->step < plan->n_steps && !frame->skipped; frame->step++) {
+        const hti_step *step = &plan->steps[frame->step];
+        if (step->may_park) {
+            const outcome then = frame->answered ? resume_step(frame, step, found) : begin_step(frame, step, found);
+            if (then != GOES_ON) return;
+        } else {
+            ht_status status = run_step_plain(frame, step, &why);
+            if (status != HT_OK) {
+                if (!step->child) status = hti_frame_fail(frame, status, &why);
+                (void)fail_with(found, frame, status, &why);
+                return;
+            }
+        }
+        end_step(frame, step);
+    }
+    const ht_status status = hti_frames_push(&found->ended, frame, &why);
+    if (status != HT_OK) (void)fail_with(found, frame, status, &why);
+}

@@ -1,0 +1,202 @@
+/*
+ * instance.c - classes: a spec that becomes live objects at the first call that needs one.
+ *
+ * At most max_concurrency objects live; a call takes one for itself and gives it back, and waits while all are taken.
+ * Making happens outside the lock with its place reserved, so that eight first calls of a class with one object make
+ * one and wait for it. A failed making is kept: every later call gets the same error at once. Thread rule: any thread.
+ */
+#include "flow_int.h"
+
+#include <string.h>
+
+struct ht_instance {
+    int n_refs;
+    const ht_class *cls;
+    ht_value args;
+    hti_mutex *lock; /* guards what follows */
+    hti_cond *changed;
+    void **free; /* [n_free] objects that nobody uses */
+    size_t n_free, n_made, limit;
+    ht_error failure; /* of the making; HT_OK: none */
+    ht_instance_stats stats;
+};
+
+static void free_instance(ht_instance *instance)
+{
+    for (size_t i = 0; i < instance->n_free; i++)
+        if (instance->cls->fini) instance->cls->fini(instance->free[i]);
+    ht_value_release(instance->args);
+    hti_cond_free(instance->changed);
+    hti_mutex_free(instance->lock);
+    hti_free(instance->free);
+    hti_free(instance);
+}
+
+static ht_status check_class(const ht_class *cls, ht_error *err)
+{
+    if (!cls->name || !*cls->name || !cls->init) return HT_FAIL(err, INVALID, "a class needs a name and init");
+    for (size_t i = 0; i < cls->n_methods; i++) {
+        const ht_method *method = &cls->methods[i];
+        const ht_forms *forms = &method->forms;
+        if (!method->name || !*method->name)
+            return HT_FAIL(err, INVALID, "class '%s': a method without a name", cls->name);
+        if (!forms->row && !forms->batch && !forms->start)
+            return HT_FAIL(err, INVALID, "method '%s.%s' has no function: give row, batch or start", cls->name,
+                           method->name);
+        if (forms->body) return HT_FAIL(err, INVALID, "method '%s.%s': only nodes await", cls->name, method->name);
+        if (method->n_inputs > HTI_MAX_INPUTS || (forms->batch && method->n_inputs == 0))
+            return HT_FAIL(err, INVALID, "method '%s.%s' has %zu inputs", cls->name, method->name, method->n_inputs);
+    }
+    return HT_OK;
+}
+
+ht_status ht_instance_new(const ht_class *cls, ht_value args, ht_instance **out, ht_error *err)
+{
+    *out = NULL;
+    HT_TRY(check_class(cls, err));
+    ht_instance *instance = HTI_NEW(ht_instance);
+    if (!instance) return HTI_NO_MEMORY(err);
+    instance->n_refs = 1;
+    instance->cls = cls;
+    instance->args = ht_value_retain(args);
+    instance->limit = HTI_MAX(cls->max_concurrency, 1);
+    instance->free = HTI_NEW_ARRAY(void *, instance->limit);
+    instance->lock = hti_mutex_new();
+    instance->changed = hti_cond_new();
+    if (!instance->free || !instance->lock || !instance->changed) {
+        free_instance(instance);
+        return HTI_NO_MEMORY(err);
+    }
+    *out = instance;
+    return HT_OK;
+}
+
+void hti_instance_retain(ht_instance *instance) { (void)__atomic_add_fetch(&instance->n_refs, 1, __ATOMIC_RELAXED); }
+
+void ht_instance_release(ht_instance *instance)
+{
+    if (instance && __atomic_sub_fetch(&instance->n_refs, 1, __ATOMIC_ACQ_REL) == 0) free_instance(instance);
+}
+
+/* ---- as a value ---- */
+
+static void release_object(void *object) { ht_instance_release(object); }
+
+static void describe_object(const void *object, char *text, size_t cap)
+{
+    const ht_instance *instance = object;
+    hti_buffer buffer;
+    hti_buffer_init(&buffer);
+    char args[200];
+    ht_value_describe(instance->args, args, sizeof args);
+    hti_buffer_printf(&buffer, "%s(%s)", instance->cls->name, args);
+    const ht_text view = hti_buffer_view(&buffer);
+    const size_t len = cap ? HTI_MIN(view.len, cap - 1) : 0;
+    if (cap) {
+        memcpy(text, view.data, len);
+        text[len] = '\0';
+    }
+    hti_buffer_deinit(&buffer);
+}
+
+static const ht_type instance_type = {HT_DESC(ht_type), .name = "houndstooth.Instance", .release = release_object,
+                                      .describe = describe_object};
+
+ht_status ht_instance_value(ht_instance *instance, ht_value *out, ht_error *err)
+{
+    hti_instance_retain(instance);
+    return ht_value_opaque(&instance_type, instance, out, err);
+}
+
+ht_instance *ht_value_instance(ht_value value) { return ht_value_object(value, &instance_type); }
+
+/* ---- live objects ---- */
+
+/* With the lock held: makes one object in the place that the caller reserved in n_made. */
+static ht_status make_object(ht_instance *instance, void **self, ht_error *err)
+{
+    ht_error why = {HT_OK, ""};
+    void *made = NULL;
+    hti_mutex_unlock(instance->lock);
+    const ht_status status = instance->cls->init(&made, instance->args, &why);
+    hti_mutex_lock(instance->lock);
+    if (status == HT_OK) {
+        instance->stats.objects++;
+        *self = made;
+        return HT_OK;
+    }
+    instance->n_made--;
+    (void)hti_fail(&instance->failure, status, "class '%s' cannot be initialised: %.800s", instance->cls->name,
+                   why.message);
+    hti_cond_broadcast(instance->changed);
+    if (err) *err = instance->failure;
+    return status;
+}
+
+ht_status hti_instance_take(ht_instance *instance, void **self, ht_error *err)
+{
+    ht_status status = HT_OK;
+    *self = NULL;
+    hti_mutex_lock(instance->lock);
+    while (instance->failure.status == HT_OK && instance->n_free == 0 && instance->n_made == instance->limit)
+        hti_cond_wait(instance->changed, instance->lock);
+    if (instance->failure.status != HT_OK) {
+        if (err) *err = instance->failure;
+        status = instance->failure.status;
+    } else if (instance->n_free) {
+        *self = instance->free[--instance->n_free];
+    } else {
+        instance->n_made++;
+        status = make_object(instance, self, err);
+    }
+    hti_mutex_unlock(instance->lock);
+    return status;
+}
+
+void hti_instance_give(ht_instance *instance, void *self)
+{
+    hti_mutex_lock(instance->lock);
+    instance->free[instance->n_free++] = self;
+    hti_cond_signal(instance->changed);
+    hti_mutex_unlock(instance->lock);
+}
+
+void hti_instance_count(ht_instance *instance, ht_instance_stats added)
+{
+    hti_mutex_lock(instance->lock);
+    instance->stats.rows_alone += added.rows_alone;
+    instance->stats.batches += added.batches;
+    instance->stats.batch_rows += added.batch_rows;
+    instance->stats.starts += added.starts;
+    hti_mutex_unlock(instance->lock);
+}
+
+ht_instance_stats ht_instance_get_stats(ht_instance *instance)
+{
+    hti_mutex_lock(instance->lock);
+    const ht_instance_stats stats = instance->stats;
+    hti_mutex_unlock(instance->lock);
+    return stats;
+}
+
+ht_status hti_instance_method(const ht_instance *instance, const char *name, const ht_method **out, ht_error *err)
+{
+    const ht_class *cls = instance->cls;
+    hti_buffer what;
+    for (size_t i = 0; i < cls->n_methods; i++)
+        if (!strcmp(cls->methods[i].name, name)) {
+            *out = &cls->methods[i];
+            return HT_OK;
+        }
+    hti_buffer_init(&what);
+    for (size_t i = 0; i < cls->n_methods; i++) hti_buffer_printf(&what, "%s%s", i ? ", " : "", cls->methods[i].name);
+    const ht_status status = HT_FAIL(err, NOT_FOUND, "class '%s' has no method '%s'; there is %s", cls->name, name,
+                                     cls->n_methods ? hti_buffer_view(&what).data : "none");
+    hti_buffer_deinit(&what);
+    return status;
+}
+
+hti_target hti_target_of_method(ht_instance *instance, const ht_method *method)
+{
+    return (hti_target){&method->forms, instance, NULL, instance->cls->name, method->name, method->n_inputs, 1};
+}

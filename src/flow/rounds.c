@@ -1,0 +1,224 @@
+/*
+ * rounds.c - who runs next (the rounds of <houndstooth/flow.h>).
+ *
+ * Frames are numbered as they are admitted, which happens only between phases and in the order of the open maps, so the
+ * numbers, and with them every group, are the same for any number of threads. Maps open in the order of the frames
+ * that opened them.
+ * Every open map may always hold one item, so parents that wait never fill the window.
+ * Easy to get wrong: asynchronous calls that are under way hold frames; a failed run waits for them before it frees.
+ */
+#include "run_int.h"
+
+enum { FRAMES_PER_CHUNK = 16 };
+
+static void found_deinit(hti_found *found)
+{
+    hti_free(found->parked.at);
+    hti_free(found->ended.at);
+    hti_free(found->opened);
+}
+
+/* ---- the frames of a map that are under way ---- */
+
+static void link_frame(hti_frame *frame)
+{
+    hti_open_map *map = frame->map;
+    frame->live_before = NULL;
+    frame->live_after = map->live;
+    if (map->live) map->live->live_before = frame;
+    map->live = frame;
+}
+
+static void unlink_frame(hti_frame *frame)
+{
+    *(frame->live_before ? &frame->live_before->live_after : &frame->map->live) = frame->live_after;
+    if (frame->live_after) frame->live_after->live_before = frame->live_before;
+}
+
+/* ---- maps ---- */
+
+static void add_map(hti_run *run, hti_open_map *map)
+{
+    map->before = run->last;
+    map->after = NULL;
+    if (run->last)
+        run->last->after = map;
+    else
+        run->first = map;
+    run->last = map;
+}
+
+static void remove_map(hti_run *run, hti_open_map *map)
+{
+    *(map->before ? &map->before->after : &run->first) = map->after;
+    *(map->after ? &map->after->before : &run->last) = map->before;
+}
+
+/* A nested map that is done: its parent goes on. The outermost stays for its caller. */
+static ht_status end_map(hti_run *run, hti_open_map *map, ht_error *err)
+{
+    hti_frame *parent = map->parent;
+    remove_map(run, map);
+    if (!parent) return HT_OK;
+    const ht_status status = hti_map_finish(map, parent, &parent->map->plan->steps[parent->step], err);
+    hti_map_close(map);
+    parent->answered = true;
+    parent->status = HT_OK;
+    run->n_leaf++;
+    HT_TRY(status);
+    return hti_frames_push(&run->runnable, parent, err);
+}
+
+static ht_status admit_items(hti_run *run, ht_error *err)
+{
+    for (hti_open_map *map = run->first, *after; map; map = after) {
+        after = map->after;
+        while (map->next < map->n && (map->next == map->n_done || run->n_leaf < run->window)) {
+            hti_frame *frame;
+            HT_TRY(hti_frames_push(&run->runnable, NULL, err)); /* room first: an admitted frame is never lost */
+            run->runnable.n--;
+            HT_TRY(hti_map_admit(run, map, &frame, err));
+            frame->seq = run->next_seq++;
+            link_frame(frame);
+            run->runnable.at[run->runnable.n++] = frame;
+            run->n_leaf++;
+        }
+        if (map->n_done == map->n) HT_TRY(end_map(run, map, err));
+    }
+    return HT_OK;
+}
+
+/* ---- one phase ---- */
+
+typedef struct phase {
+    hti_run *run;
+    hti_found *found; /* [n_chunks] */
+} phase;
+
+static ht_status run_chunk(void *ud, size_t chunk, size_t thread, ht_error *err)
+{
+    const phase *now = ud;
+    const hti_frames *runnable = &now->run->runnable;
+    hti_found *found = &now->found[chunk];
+    const size_t end = HTI_MIN((chunk + 1) * FRAMES_PER_CHUNK, runnable->n);
+    (void)thread;
+    (void)err;
+    for (size_t i = chunk * FRAMES_PER_CHUNK; i < end && !found->failed; i++) hti_frame_run(runnable->at[i], found);
+    return HT_OK; /* a failure is told by the lowest frame, not the first chunk */
+}
+
+static ht_status keep_parked(hti_run *run, const hti_frames *parked, ht_error *err)
+{
+    for (size_t i = 0; i < parked->n; i++) HT_TRY(hti_frames_push(&run->parked, parked->at[i], err));
+    return HT_OK;
+}
+
+static ht_status merge(hti_run *run, hti_found *found, ht_error *err)
+{
+    run->n_async += found->n_async;
+    for (size_t i = 0; i < found->n_opened; i++) add_map(run, found->opened[i]);
+    run->n_leaf -= found->n_opened;
+    for (size_t i = 0; i < found->ended.n; i++) {
+        hti_open_map *map = found->ended.at[i]->map;
+        unlink_frame(found->ended.at[i]);
+        hti_map_take(map, found->ended.at[i]);
+        map->n_done++;
+    }
+    run->n_leaf -= found->ended.n;
+    return keep_parked(run, &found->parked, err);
+}
+
+/* Every runnable frame until it parks or ends. */
+static ht_status run_phase(hti_run *run, ht_error *err)
+{
+    const size_t n_chunks = (run->runnable.n + FRAMES_PER_CHUNK - 1) / FRAMES_PER_CHUNK;
+    hti_found *found = hti_alloc_zero(hti_mul(n_chunks, sizeof *found));
+    if (!found) return HTI_NO_MEMORY(err);
+    phase now = {run, found};
+    hti_frames_sort(&run->runnable);
+    ht_status status = HT_OK;
+    if (run->pool) {
+        status = hti_pool_run(run->pool, n_chunks, run_chunk, &now, err);
+    } else {
+        for (size_t i = 0; i < n_chunks && (i == 0 || !found[i - 1].failed); i++) (void)run_chunk(&now, i, 0, err);
+    }
+    run->runnable.n = 0;
+    const hti_found *failed = NULL;
+    for (size_t i = 0; i < n_chunks; i++) {
+        const ht_status merged = merge(run, &found[i], err);
+        if (status == HT_OK) status = merged;
+        if (found[i].failed && (!failed || found[i].failed->seq < failed->failed->seq)) failed = &found[i];
+    }
+    if (failed) {
+        status = failed->status;
+        if (err) *err = failed->err;
+    }
+    for (size_t i = 0; i < n_chunks; i++) found_deinit(&found[i]);
+    hti_free(found);
+    return status;
+}
+
+/* Waits for asynchronous calls that end; all of them if `all`. */
+static ht_status wait_async(hti_run *run, bool all, ht_error *err)
+{
+    ht_status status = HT_OK;
+    do {
+        hti_mutex_lock(run->lock);
+        while (!run->finished) hti_cond_wait(run->arrived, run->lock);
+        hti_frame *frame = run->finished;
+        run->finished = NULL;
+        hti_mutex_unlock(run->lock);
+        for (hti_frame *next; frame; frame = next) {
+            next = frame->next;
+            run->n_async--;
+            if (status == HT_OK) status = hti_frames_push(&run->runnable, frame, err);
+        }
+    } while (all && run->n_async);
+    return status;
+}
+
+/*
+ * Items are admitted only while no asynchronous call is outstanding, or the time that one takes would decide which
+ * items stand in a group.
+ */
+static ht_status run_all(hti_run *run, hti_open_map *root, ht_error *err)
+{
+    for (;;) {
+        if (run->runnable.n) {
+            HT_TRY(run_phase(run, err));
+        } else if (run->n_async) {
+            HT_TRY(wait_async(run, false, err));
+        } else {
+            HT_TRY(admit_items(run, err));
+            if (run->runnable.n) continue;
+            if (root->n_done == root->n) return HT_OK;
+            HT_TRY(hti_batches_fire(run, err));
+        }
+    }
+}
+
+/* What a failed run leaves: calls under way, frames everywhere, nested maps. */
+static void abandon(hti_run *run, const hti_open_map *root)
+{
+    ht_error unheard;
+    if (run->n_async && wait_async(run, true, &unheard) != HT_OK) run->runnable.n = 0;
+    while (run->last) { /* nested maps before those that their parents belong to */
+        hti_open_map *map = run->last;
+        remove_map(run, map);
+        while (map->live) {
+            hti_frame *frame = map->live;
+            unlink_frame(frame);
+            hti_frame_release(frame);
+            hti_free(frame);
+        }
+        if (map != root) hti_map_close(map);
+    }
+}
+
+ht_status hti_rounds_run(hti_run *run, hti_open_map *root, ht_error *err)
+{
+    add_map(run, root);
+    const ht_status status = run_all(run, root, err);
+    if (status != HT_OK) abandon(run, root);
+    return status;
+}

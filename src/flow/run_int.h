@@ -1,0 +1,150 @@
+/*
+ * run_int.h - a run: open maps, frames, parked calls, and who does what with them.
+ *
+ * run.c makes runs and ends them; frame.c brings one frame as far as it gets; rounds.c decides who runs next; batch.c
+ * cuts parked calls into groups and calls them.
+ */
+#ifndef HTI_FLOW_RUN_INT_H
+#define HTI_FLOW_RUN_INT_H
+
+#include "flow_int.h"
+
+typedef struct hti_frame hti_frame;
+typedef struct hti_run hti_run;
+
+/* A plan being run for its items: one item if it is not mapped. */
+typedef struct hti_open_map {
+    const ht_plan *plan;
+    const hti_node *node; /* NULL: the outermost pipeline */
+    hti_frame *parent;    /* parked on it, NULL: the outermost */
+    bool mapped;
+    uint32_t depth;
+    size_t n, next, n_done; /* items: all, admitted, ended */
+    ht_value *shared;       /* [plan's n_shared] owned */
+    const ht_value **items; /* [plan's n_inputs] of each mapped input, borrowed from the lists that `lists` keep */
+    size_t *stride, *len;   /* [plan's n_inputs] item i takes element i / stride % len */
+    ht_value *lists;        /* [n_lists] owned */
+    size_t n_lists;
+    ht_value *out;    /* [plan's n_outputs][n] owned */
+    bool *skipped;    /* [n] */
+    hti_frame *spare; /* ended frames, used again */
+    hti_frame *live;  /* frames under way in rounds */
+    hti_arena arena;  /* the arrays above */
+    struct hti_open_map *before, *after;
+} hti_open_map;
+
+/* What an awaited call gave. */
+typedef struct hti_answer {
+    ht_value value; /* owned */
+    ht_status status;
+    char *message; /* owned, NULL on success */
+} hti_answer;
+
+/* A body in the middle: the answers it has had, and the call it waits for. */
+struct ht_body {
+    hti_run *run;
+    hti_answer *answers; /* [n_answers] */
+    size_t n_answers, cap_answers, at;
+    hti_target target;
+    ht_value args[HTI_MAX_INPUTS]; /* [n_args] owned */
+    size_t n_args;
+    ht_instance *instance; /* borrowed: the caller's value keeps it */
+    bool parked;
+    void *slot;
+};
+
+/* One item on its way through a plan. It waits for at most one thing. */
+struct hti_frame {
+    hti_run *run;
+    hti_open_map *map;
+    hti_frame *next; /* in a list: spare, finished asynchronous calls */
+    hti_frame *live_before, *live_after;
+    uint64_t item, seq;
+    uint32_t step;
+    bool answered; /* the call of the present step has ended: go on behind it */
+    bool skipped;
+    ht_status status; /* of the answered call */
+    ht_error *failure;
+    hti_target target; /* of the call it waits for */
+    ht_body *body;
+    ht_completion completion;
+    ht_value values[]; /* [plan's n_own] owned */
+};
+
+typedef struct hti_frames {
+    hti_frame **at; /* [n] */
+    size_t n, cap;
+} hti_frames;
+
+/* What one thread found while it ran frames. */
+typedef struct hti_found {
+    hti_frames parked, ended;
+    hti_open_map **opened; /* [n_opened] */
+    size_t n_opened, cap_opened, n_async;
+    hti_frame *failed; /* the first that failed */
+    ht_status status;
+    ht_error err;
+} hti_found;
+
+struct hti_run {
+    const ht_run_options *options;
+    ht_pool *pool; /* NULL: sequential */
+    size_t window, batch_max;
+    hti_open_map *first, *last; /* open maps, as they were opened */
+    size_t n_leaf;
+    uint64_t next_seq;
+    hti_frames runnable, parked;
+    hti_mutex *lock; /* guards `finished` and the event callback */
+    hti_cond *arrived;
+    hti_frame *finished; /* asynchronous calls that ended, newest first */
+    size_t n_async;
+};
+
+static inline ht_value hti_frame_value(const hti_frame *frame, uint32_t place)
+{
+    return place & HTI_SHARED ? frame->map->shared[place & ~HTI_SHARED] : frame->values[place];
+}
+/* An argument of the call that a frame waits for. */
+static inline ht_value hti_frame_argument(const hti_frame *frame, size_t i)
+{
+    return frame->body ? frame->body->args[i] : hti_frame_value(frame, frame->map->plan->steps[frame->step].in[i]);
+}
+
+HT_CHECKED ht_status hti_frames_push(hti_frames *frames, hti_frame *frame, ht_error *err);
+/* By number. */
+void hti_frames_sort(hti_frames *frames);
+
+/* run.c: maps */
+HT_CHECKED ht_status hti_map_open(hti_run *run, hti_frame *parent, const hti_step *step, hti_open_map **out,
+                                  ht_error *err);
+/* A fresh or spare frame of the map's next item, its mapped inputs in place. */
+HT_CHECKED ht_status hti_map_admit(hti_run *run, hti_open_map *map, hti_frame **out, ht_error *err);
+/* The frame's outputs into the map's; the frame becomes spare. */
+void hti_map_take(hti_open_map *map, hti_frame *frame);
+/* A map whose items have all ended: one value for each of the plan's outputs. */
+HT_CHECKED ht_status hti_map_result(hti_open_map *map, size_t output, ht_value *out, ht_error *err);
+/* Its results into the step's outputs of the parent. */
+HT_CHECKED ht_status hti_map_finish(hti_open_map *map, hti_frame *parent, const hti_step *step, ht_error *err);
+void hti_map_close(hti_open_map *map);
+void hti_run_event(hti_run *run, ht_event_kind kind, const hti_frame *frame, const char *node, uint64_t n);
+
+/* frame.c */
+/* Runs the frame until it ends, fails or parks, and notes in `found` which. */
+void hti_frame_run(hti_frame *frame, hti_found *found);
+/* Puts "node 'x', item 3" in front of a message. */
+ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err);
+void hti_frame_release(hti_frame *frame);
+void hti_body_free(ht_body *body);
+/* The answer of an awaited call; takes value and, copied, the message. */
+HT_CHECKED ht_status hti_body_answer(ht_body *body, ht_value value, ht_status status, const char *message,
+                                     ht_error *err);
+/* All items of a map that never parks, in order on this thread or over the pool. */
+HT_CHECKED ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error *err);
+
+/* batch.c: calls some of the parked frames, which become runnable in frame order; the others stay. */
+HT_CHECKED ht_status hti_batches_fire(hti_run *run, ht_error *err);
+
+/* rounds.c: until the map is done. */
+HT_CHECKED ht_status hti_rounds_run(hti_run *run, hti_open_map *root, ht_error *err);
+
+#endif

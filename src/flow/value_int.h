@@ -1,0 +1,47 @@
+/*
+ * value_int.h - how values lie in memory, for the files that make, write and read them.
+ */
+#ifndef HTI_FLOW_VALUE_INT_H
+#define HTI_FLOW_VALUE_INT_H
+
+#include "base/base.h"
+
+#include <houndstooth/value.h>
+
+/* Values nest at most this deep, so that walking them may recurse. */
+enum { HTI_VALUE_DEPTH = 256 };
+
+/* One allocation an object; what is behind the head depends on the kind. */
+struct ht_object {
+    int n_refs;
+    ht_kind kind;
+    uint32_t depth; /* 0: holds no value; a list: one more than its deepest item */
+    size_t n;       /* bytes of a text, items of a list or struct */
+    union {
+        char text[1];      /* [n + 1] string, bytes: a NUL behind it */
+        ht_value items[1]; /* [n] list; a struct has its names behind them, each with its NUL */
+        struct {
+            ht_tensor view;
+            void (*release)(void *ud); /* NULL: data is ours */
+            void *ud;
+        } tensor;
+        struct {
+            const ht_type *type;
+            void *object;
+        } opaque;
+    } as;
+};
+
+struct ht_digest {
+    hti_hasher *hasher;
+};
+
+struct ht_writer {
+    hti_buffer buffer;
+};
+
+/* Takes the items, also on failure. names [n]. */
+HT_CHECKED ht_status hti_value_struct_take(const ht_text *names, const ht_value *items, size_t n, ht_value *out,
+                                           ht_error *err);
+
+#endif
