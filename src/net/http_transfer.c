@@ -198,7 +198,7 @@ static ht_status fail_attempt(const hti_call *call, CURLcode code, const char *t
     if (call->refused != HT_OK || code == CURLE_OUT_OF_MEMORY)
         return HT_FAIL(err, NO_MEMORY, "%s: out of memory", target);
     if (code == CURLE_OPERATION_TIMEDOUT && hti_clock_ns() + NS_PER_MS >= call->deadline_ns)
-        return HT_FAIL(err, IO, "%s: timed out after %u ms, attempt %u", target, (unsigned)call->timeout_ms,
+        return HT_FAIL(err, TIMEOUT, "%s: timed out after %u ms, attempt %u", target, (unsigned)call->timeout_ms,
                        (unsigned)call->response.n_attempts);
     if (code == CURLE_TOO_MANY_REDIRECTS)
         return HT_FAIL(err, LIMIT, "%s: more than %u redirects", target, (unsigned)client->max_redirects);

@@ -80,7 +80,7 @@ void hti_http_free(hti_http *client);
 
 /*
  * Told once per started request, from the client's thread with no lock held. Just one of response and err is
- * given: err if there was no whole answer (HT_IO: no connection, broken off, timed out; HT_LIMIT: too long;
+ * given: err if there was no whole answer (HT_IO: no connection, broken off; HT_TIMEOUT; HT_LIMIT: too long;
  * HT_CANCELLED; HT_NO_MEMORY). Both end with the call, but the response may be moved out. It MUST NOT BLOCK:
  * every other transfer of the client waits meanwhile. It may start and cancel requests.
  */

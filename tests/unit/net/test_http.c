@@ -239,8 +239,8 @@ static void test_timeouts(void **state)
     options.timeout_ms = 150;
     hti_http *client = testing_client(&options);
     const uint64_t begin = hti_clock_ns();
-    expect_path_failure(client, "/delay/5000?t1", HT_IO, "timed out after 150 ms");
-    expect_path_failure(client, "/slow?t2", HT_IO, "timed out after 150 ms");
+    expect_path_failure(client, "/delay/5000?t1", HT_TIMEOUT, "timed out after 150 ms");
+    expect_path_failure(client, "/slow?t2", HT_TIMEOUT, "timed out after 150 ms");
     assert_int_equal(http_server_hits(server, "/delay/5000?t1"), 1);
     assert_int_equal(http_server_hits(server, "/slow?t2"), 1);
     char url[TESTING_URL_CAP];
