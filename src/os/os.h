@@ -122,6 +122,21 @@ typedef struct hti_once {
 } hti_once;
 void hti_once_run(hti_once *once, void (*fn)(void));
 
+/* ---- memory shared between processes ---- */
+
+/* Memory of a fixed, sealed size behind a descriptor (close-on-exec) that may be passed to another process. */
+typedef struct hti_shared_memory {
+    void *data; /* [len]; written by its maker only, read-only (a write faults) for who received it */
+    size_t len;
+    int fd;
+} hti_shared_memory;
+/* `len` zeroed bytes, at least 1. Release also after a failure is allowed. */
+HT_CHECKED ht_status hti_shared_memory_make(size_t len, hti_shared_memory *out, ht_error *err);
+/* Maps what a peer sent and takes over `fd`, also on failure. HT_PARSE unless sealed and of `len` bytes exactly. */
+HT_CHECKED ht_status hti_shared_memory_receive(int fd, size_t len, hti_shared_memory *out, ht_error *err);
+/* Unmaps and closes; a second release does nothing. */
+void hti_shared_memory_release(hti_shared_memory *memory);
+
 /* ---- machine ---- */
 
 typedef enum hti_cpu { HTI_CPU_SCALAR, HTI_CPU_AVX2, HTI_CPU_AVX512, HTI_CPU_AMX } hti_cpu;
@@ -138,6 +153,10 @@ const char *hti_cpu_model(void);
 
 /* Monotonic nanoseconds. */
 uint64_t hti_clock_ns(void);
+/* Nanoseconds since 1970 on the wall clock, which may be set back: for people to read, never for deadlines. */
+uint64_t hti_clock_wall_ns(void);
+/* Sleeps this long at least; signals do not shorten it. */
+void hti_sleep_ns(uint64_t ns);
 /* Peak resident memory of this process in bytes. */
 uint64_t hti_peak_memory(void);
 
