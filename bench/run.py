@@ -1,6 +1,6 @@
 """Runs our benches and their peers in turn and puts the figures side by side; bench/run.sh calls it.
 
-    run.py --build DIR --model DIR --work DIR [--only text,store,lexical,maxsim,plaid,encode]
+    run.py --build DIR --model DIR --work DIR [--only text,store,flow,lexical,maxsim,plaid,encode]
 
 Prints JSON lines {bench, name, value, unit, peer, peer_value, ratio, cpu, commit}, then a table. A ratio is above 1
 where we are better: ours / peer for rates, peer / ours for times and sizes. Peers print {bench, name, value, unit,
@@ -163,7 +163,20 @@ def store(args: argparse.Namespace) -> tuple[list[Line], list[Line]]:
     return together("store", run([str(args.build / "bench/bench_store"), str(folder)], 1), [])
 
 
-SUBJECTS = {"text": text, "store": store, "lexical": lexical, "maxsim": maxsim, "plaid": plaid, "encode": encode}
+def flow(args: argparse.Namespace) -> tuple[list[Line], list[Line]]:
+    """The pipeline runtime beside plain loops and one batch by hand, one thread."""
+    return together("flow", run([str(args.build / "bench/bench_flow")], 1), [])
+
+
+SUBJECTS = {
+    "text": text,
+    "store": store,
+    "flow": flow,
+    "lexical": lexical,
+    "maxsim": maxsim,
+    "plaid": plaid,
+    "encode": encode,
+}
 
 
 def number(value: float) -> str:

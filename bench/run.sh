@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the benches, makes the peers' virtual environment (once; about 800 MB to fetch, torch most of it), runs both
-# in turn. Arguments go to run.py: --only text,store,lexical,maxsim,plaid,encode.
+# in turn. Arguments go to run.py: --only text,store,flow,lexical,maxsim,plaid,encode.
 set -eu
 cd "$(dirname "$0")/.."
 say() { printf 'bench: %s\n' "$*" >&2; }
