@@ -19,6 +19,13 @@ head -50 "$source/data/cranfield/corpus.jsonl" >"$work/corpus.jsonl"
 ./index_search "$work/c.ht" "$work/corpus.jsonl" "$model" "boundary layer" | grep -q '^50 documents'
 gzip -dc "$source/tests/data/golden_eval/cranfield.k0.9b0.4.top100.run.gz" >"$work/a.run"
 ./judge_run "$source/data/cranfield/qrels/test.tsv" "$work/a.run" | grep -q '^ndcg@10 *0\.3510'
+./retrieval_mock >"$work/mock.txt"
+grep -q '^evaluation_results: {"ndcg": 0.85, "ndcg_k": 20, .*"recall@500": 5.7}' "$work/mock.txt"
+grep -q '"id": "p0", "score": 0.003992015968063872' "$work/mock.txt"
+grep -q '^encoder: 1 object, 0 row calls, 2 batch calls of 7 rows' "$work/mock.txt"
+./retrieval_mock --no-batch --threads | sed '/^encoder/d; /^ran/d; /^batch/d' >"$work/rows.txt"
+sed '/^encoder/d; /^ran/d; /^batch/d' "$work/mock.txt" | diff - "$work/rows.txt"
+./retrieval_mock --no-batch | grep -q '^encoder: 1 object, 7 row calls, 0 batch calls'
 "$work/prefix/bin/hound" --version | grep -q '^hound 0'
 "$work/prefix/bin/hound" info "$work/c.ht" | grep -q '50 documents'
-echo "installed, built and ran: tokenize encode index_search judge_run hound"
+echo "installed, built and ran: tokenize encode index_search judge_run retrieval_mock hound"
