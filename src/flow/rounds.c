@@ -2,12 +2,14 @@
  * rounds.c - who runs next (the rounds of <houndstooth/flow.h>).
  *
  * Frames are numbered as they are admitted, which happens only between phases and in the order of the open maps, so the
- * numbers, and with them every group, are the same for any number of threads. Maps open in the order of the frames
- * that opened them.
+ * numbers, and with them every group, are the same for any number of threads. Maps opened since the last admission come
+ * in the order of the frames that opened them, not of the moments.
  * Every open map may always hold one item, so parents that wait never fill the window.
  * Easy to get wrong: asynchronous calls that are under way hold frames; a failed run waits for them before it frees.
  */
 #include "run_int.h"
+
+#include <stdlib.h>
 
 enum { FRAMES_PER_CHUNK = 16 };
 
@@ -54,6 +56,28 @@ static void remove_map(hti_run *run, hti_open_map *map)
     *(map->after ? &map->after->before : &run->last) = map->before;
 }
 
+static int by_parent(const void *a, const void *b)
+{
+    const hti_open_map *x = *(hti_open_map *const *)a, *y = *(hti_open_map *const *)b;
+    return x->parent->seq < y->parent->seq ? -1 : x->parent->seq > y->parent->seq;
+}
+
+/* Maps opened since the last admission, in the order of their parents: asynchronous calls may have opened them in any. */
+static ht_status sort_fresh_maps(hti_run *run, ht_error *err)
+{
+    const size_t n = run->n_fresh;
+    run->n_fresh = 0;
+    if (n < 2) return HT_OK;
+    hti_open_map **maps = HTI_NEW_ARRAY(hti_open_map *, n), *map = run->last;
+    if (!maps) return HTI_NO_MEMORY(err);
+    for (size_t i = n; i-- > 0; map = map->before) maps[i] = map;
+    qsort(maps, n, sizeof(hti_open_map *), by_parent);
+    for (size_t i = 0; i < n; i++) remove_map(run, maps[i]);
+    for (size_t i = 0; i < n; i++) add_map(run, maps[i]);
+    hti_free(maps);
+    return HT_OK;
+}
+
 /* A nested map that is done: its parent goes on. The outermost stays for its caller. */
 static ht_status end_map(hti_run *run, hti_open_map *map, ht_error *err)
 {
@@ -71,6 +95,7 @@ static ht_status end_map(hti_run *run, hti_open_map *map, ht_error *err)
 
 static ht_status admit_items(hti_run *run, ht_error *err)
 {
+    HT_TRY(sort_fresh_maps(run, err));
     for (hti_open_map *map = run->first, *after; map; map = after) {
         after = map->after;
         while (map->next < map->n && (map->next == map->n_done || run->n_leaf < run->window)) {
@@ -117,6 +142,7 @@ static ht_status merge(hti_run *run, hti_found *found, ht_error *err)
 {
     run->n_async += found->n_async;
     for (size_t i = 0; i < found->n_opened; i++) add_map(run, found->opened[i]);
+    run->n_fresh += found->n_opened;
     run->n_leaf -= found->n_opened;
     for (size_t i = 0; i < found->ended.n; i++) {
         hti_open_map *map = found->ended.at[i]->map;

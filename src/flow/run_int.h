@@ -90,7 +90,8 @@ struct hti_run {
     const ht_run_options *options;
     ht_pool *pool; /* NULL: sequential */
     size_t window, batch_max;
-    hti_open_map *first, *last; /* open maps, as they were opened */
+    hti_open_map *first, *last; /* open maps, in the order in which they admit items */
+    size_t n_fresh;             /* of the last ones, opened since the last admission */
     size_t n_leaf;
     uint64_t next_seq;
     hti_frames runnable, parked;

@@ -6,7 +6,7 @@
  *
  * Graphs, nesting, zip and product maps, pruning, defaults, every form of a node (row, batch, both, started and ended
  * by another thread, bodies that await a method), failures with each policy. For any engine, window and batch size the
- * result equals the evaluator's, value by value, or both fail.
+ * result equals the evaluator's, value by value, or both fail; and the same rows meet in the same calls.
  */
 #include "os/os.h"
 
@@ -91,6 +91,17 @@ static bool compute(const made_node *node, int64_t sum, ht_value *out)
 
 /* ---- the forms ---- */
 
+static uint64_t composition; /* which rows met in which calls, in whatever order the calls came */
+
+static void note_batch(int64_t what, size_t n, const ht_column *in, size_t n_inputs)
+{
+    uint64_t hash = (uint64_t)what + n;
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; i < n_inputs; i++)
+            hash = (hash ^ (uint64_t)fold(in[i].rows[in[i].constant ? 0 : k])) * 0x9E3779B97F4A7C15ULL;
+    (void)__atomic_add_fetch(&composition, hash, __ATOMIC_RELAXED);
+}
+
 static ht_status row_form(void *self, const ht_value *in, ht_value *out, ht_error *err)
 {
     const made_node *node = self;
@@ -102,6 +113,7 @@ static ht_status row_form(void *self, const ht_value *in, ht_value *out, ht_erro
 static ht_status batch_form(void *self, size_t n, const ht_column *in, ht_value *const *out, ht_error *err)
 {
     const made_node *node = self;
+    note_batch(node->k, n, in, node->n_inputs);
     for (size_t k = 0; k < n; k++) {
         ht_value row[MAX_PORTS], made[2];
         for (size_t i = 0; i < node->n_inputs; i++) row[i] = in[i].rows[in[i].constant ? 0 : k];
@@ -191,6 +203,7 @@ static ht_status add_row(void *self, const ht_value *in, ht_value *out, ht_error
 static ht_status add_batch(void *self, size_t n, const ht_column *in, ht_value *const *out, ht_error *err)
 {
     assert_true(in[1].constant);
+    note_batch(1, n, in, 2);
     for (size_t k = 0; k < n; k++) {
         const ht_value row[2] = {in[0].rows[k], in[1].rows[0]};
         if (add_row(self, row, &out[0][k], err) != HT_OK) return HT_FAILED;
@@ -610,16 +623,22 @@ static void try_one(ht_pool *pool)
     const verdict expected = evaluate(&s);
     ht_pipeline *built = build(p);
     static const size_t windows[] = {1, 2, 7, 0}, batches[] = {1, 2, 3, 0};
+    const size_t window = windows[below(HTI_LEN(windows))], batch_max = batches[below(HTI_LEN(batches))];
+    uint64_t compositions[2];
     for (int engine = 0; engine < 2; engine++) {
+        composition = 0;
         const ht_run_options options = {HT_DESC(ht_run_options),
                                         .outputs = outputs,
                                         .n_outputs = n_outputs,
                                         .engine = engine ? HT_ENGINE_THREADS : HT_ENGINE_SEQUENTIAL,
                                         .pool = pool,
-                                        .window = windows[below(HTI_LEN(windows))],
-                                        .batch_max = batches[below(HTI_LEN(batches))]};
+                                        .window = window,
+                                        .batch_max = batch_max};
         compare(p, built, inputs, &options, expected, &s);
+        compositions[engine] = composition;
     }
+    /* The same rows meet in the same calls on any number of threads; a run that fails stops anywhere. */
+    if (expected == GOOD) assert_true(compositions[0] == compositions[1]);
     ht_pipeline_release(built);
     ht_value_release(inputs);
     for (size_t i = 0; i < MAX_NAMES; i++) ht_value_release(s.values[i]);
