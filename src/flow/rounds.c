@@ -62,7 +62,7 @@ static int by_parent(const void *a, const void *b)
     return x->parent->seq < y->parent->seq ? -1 : x->parent->seq > y->parent->seq;
 }
 
-/* Maps opened since the last admission, in the order of their parents: asynchronous calls may have opened them in any. */
+/* Maps opened since the last admission, in the order of their parents: asynchronous calls open them in any. */
 static ht_status sort_fresh_maps(hti_run *run, ht_error *err)
 {
     const size_t n = run->n_fresh;
