@@ -60,6 +60,7 @@ void hti_body_free(ht_body *body)
         hti_free(body->answers[i].message);
     }
     hti_values_release(body->args, body->n_args);
+    hti_free(body->args);
     hti_free(body->answers);
     hti_free(body);
 }
@@ -129,6 +130,7 @@ ht_status ht_await(ht_body *body, ht_value instance, const char *method, const h
         HT_TRY(hti_body_answer(body, made, status, why.message, err));
         return give_answer(body, out, err);
     }
+    HT_TRY(hti_reserve(&body->args, &body->cap_args, n_args, sizeof(ht_value), err));
     for (size_t i = 0; i < n_args; i++) body->args[i] = ht_value_retain(args[i]);
     body->n_args = n_args;
     body->target = target;

@@ -46,9 +46,8 @@ struct ht_body {
     hti_answer *answers; /* [n_answers] */
     size_t n_answers, cap_answers, at;
     hti_target target;
-    ht_value args[HTI_MAX_INPUTS]; /* [n_args] owned */
-    size_t n_args;
-    ht_instance *instance; /* borrowed: the caller's value keeps it */
+    ht_value *args; /* [n_args] owned */
+    size_t n_args, cap_args;
     bool parked;
     void *slot;
 };
