@@ -13,7 +13,11 @@
 
 #include <houndstooth/flow.h>
 
+#include <string.h>
+
 enum { HTI_MAX_INPUTS = 64, HTI_MAX_OUTPUTS = 64, HTI_MAX_NESTING = 64, HTI_WINDOW = 1024 };
+
+static inline ht_text hti_text_of(const char *text) { return (ht_text){text, strlen(text)}; }
 
 /* ---- nodes ---- */
 

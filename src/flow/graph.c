@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ht_text text_of(const char *name) { return (ht_text){name, strlen(name)}; }
-
 ht_status hti_fail_choices(ht_error *err, const char *what, const char *name, const char *const *choices, size_t n)
 {
     hti_buffer list;
@@ -45,7 +43,7 @@ static ht_status number_outputs(hti_graph *graph, ht_error *err)
         for (size_t o = 0; o < p->nodes[i]->n_outputs; o++) {
             uint32_t entry;
             bool inserted;
-            HT_TRY(hti_map_put(&graph->outputs, text_of(p->nodes[i]->outputs[o]), n, &entry, &inserted, err));
+            HT_TRY(hti_map_put(&graph->outputs, hti_text_of(p->nodes[i]->outputs[o]), n, &entry, &inserted, err));
             if (!inserted) {
                 const uint32_t other = hti_graph_maker(graph, graph->outputs.entries[entry].value);
                 return HT_FAIL(err, EXISTS, "output '%s' is made by two nodes: '%s' and '%s'", p->nodes[i]->outputs[o],
@@ -71,7 +69,7 @@ static ht_status resolve_inputs(hti_graph *graph, hti_arena *arena, ht_error *er
         graph->from[i] = HTI_ARENA_ARRAY(arena, uint32_t, node->n_inputs);
         if (!graph->from[i]) status = HTI_NO_MEMORY(err);
         for (size_t j = 0; status == HT_OK && j < node->n_inputs; j++) {
-            const ht_text name = text_of(node->inputs[j].name);
+            const ht_text name = hti_text_of(node->inputs[j].name);
             graph->from[i][j] = hti_map_get(&graph->outputs, name, UINT32_MAX);
             uint32_t entry;
             bool inserted;

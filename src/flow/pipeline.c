@@ -32,10 +32,7 @@ void hti_node_release(hti_node *node)
     hti_free(node);
 }
 
-static const char *keep(hti_node *node, const char *name)
-{
-    return hti_arena_text(&node->arena, (ht_text){name, strlen(name)});
-}
+static const char *keep(hti_node *node, const char *name) { return hti_arena_text(&node->arena, hti_text_of(name)); }
 
 /* A node with room for its names; nothing of it is read before they are set. */
 static hti_node *node_new(hti_node_kind kind, const char *name, size_t n_inputs, size_t n_outputs)
@@ -278,7 +275,7 @@ static ht_status fill_outputs(hti_node *node, const hti_graph *graph, const ht_a
     const size_t n = as->n_outputs ? as->n_outputs : graph->outputs.n;
     for (size_t i = 0; i < n; i++) {
         const char *inner = as->n_outputs ? as->outputs[i].from : graph->outputs.entries[i].key;
-        if (hti_map_find(&graph->outputs, (ht_text){inner, strlen(inner)}) == HTI_MAP_NONE)
+        if (hti_map_find(&graph->outputs, hti_text_of(inner)) == HTI_MAP_NONE)
             return HT_FAIL(err, NOT_FOUND, "node '%s': output mapping from '%s', which the pipeline does not make",
                            node->name, inner);
         node->inner_outputs[i] = keep(node, inner);

@@ -30,8 +30,6 @@ typedef struct planner {
     size_t cap_constants;
 } planner;
 
-static ht_text text_of(const char *name) { return (ht_text){name, strlen(name)}; }
-
 static uint32_t root_number(const hti_graph *graph, const char *name)
 {
     size_t low = 0, high = graph->n_roots;
@@ -55,7 +53,7 @@ static ht_status check_given(planner *p, ht_error *err)
     for (size_t i = 0; i < p->graph.n_roots; i++) p->given_of[i] = UINT32_MAX;
     for (size_t g = 0; g < r->n_given; g++) {
         const uint32_t root = root_number(&p->graph, r->given[g]);
-        const uint32_t made = hti_map_get(&p->graph.outputs, text_of(r->given[g]), UINT32_MAX);
+        const uint32_t made = hti_map_get(&p->graph.outputs, hti_text_of(r->given[g]), UINT32_MAX);
         if (made != UINT32_MAX)
             return HT_FAIL(err, INVALID, "pipeline '%s': input '%s' is what the node '%s' makes", p->pipeline->name,
                            r->given[g], p->pipeline->nodes[hti_graph_maker(&p->graph, made)]->name);
@@ -79,7 +77,7 @@ static ht_status mark_requested(planner *p, ht_error *err)
         return HT_OK;
     }
     for (size_t i = 0; i < r->n_outputs; i++) {
-        const uint32_t output = hti_map_get(&p->graph.outputs, text_of(r->outputs[i]), UINT32_MAX);
+        const uint32_t output = hti_map_get(&p->graph.outputs, hti_text_of(r->outputs[i]), UINT32_MAX);
         if (output != UINT32_MAX) {
             p->output_needed[output] = true;
             continue;
@@ -190,7 +188,7 @@ static ht_status place_inputs(planner *p, ht_error *err)
     for (size_t g = 0; g < r->n_given; g++) {
         if (!p->given_used[g]) continue;
         const bool mapped = r->mapped && r->mapped[g];
-        const char *name = hti_arena_text(&plan->arena, text_of(r->given[g]));
+        const char *name = hti_arena_text(&plan->arena, hti_text_of(r->given[g]));
         if (!name) return HTI_NO_MEMORY(err);
         plan->inputs[plan->n_inputs] = name;
         plan->input_at[plan->n_inputs++] = mapped ? (uint32_t)plan->n_own++ : (uint32_t)plan->n_shared++ | HTI_SHARED;
@@ -281,7 +279,7 @@ static ht_status place_outputs(planner *p, ht_error *err)
     if (!plan->outputs || !plan->output_at || !asked) return HTI_NO_MEMORY(err);
     memset(asked, p->request->outputs == NULL, p->graph.outputs.n);
     for (size_t i = 0; p->request->outputs && i < p->request->n_outputs; i++)
-        asked[hti_map_get(&p->graph.outputs, text_of(p->request->outputs[i]), 0)] = true;
+        asked[hti_map_get(&p->graph.outputs, hti_text_of(p->request->outputs[i]), 0)] = true;
     for (size_t i = 0; i < p->pipeline->n_nodes; i++) {
         const uint32_t at = p->graph.order[i], first = p->graph.first_output[at];
         for (uint32_t o = first; p->node_needed[at] && o < p->graph.first_output[at + 1]; o++) {
@@ -369,7 +367,7 @@ static ht_plan *plan_new(const ht_pipeline *pipeline)
     if (!plan) return NULL;
     plan->n_refs = 1;
     hti_arena_init(&plan->arena);
-    plan->pipeline = hti_arena_text(&plan->arena, text_of(pipeline->name));
+    plan->pipeline = hti_arena_text(&plan->arena, hti_text_of(pipeline->name));
     if (plan->pipeline) return plan;
     ht_plan_release(plan);
     return NULL;

@@ -19,7 +19,7 @@ static void indent(printer *p, uint32_t depth)
     for (uint32_t i = 0; i < depth; i++) hti_buffer_text(&p->text, "  ");
 }
 
-static void quote(printer *p, const char *name) { hti_json_quote(&p->text, (ht_text){name, strlen(name)}); }
+static void quote(printer *p, const char *name) { hti_json_quote(&p->text, hti_text_of(name)); }
 
 /* Mermaid and DOT labels: quotes, angle brackets, backslashes and control characters cannot end a label. */
 static void label(printer *p, const char *name)
