@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ht_error err;
     ht_value value;
-    if (ht_value_decode(data, size, NULL, 0, &value, &err) == HT_OK) check_decoded(data, size, value);
+    if (ht_value_decode(data, size, NULL, &value, &err) == HT_OK) check_decoded(data, size, value);
     ht_value_release(value);
     if (ht_value_from_json((ht_text){(const char *)data, size}, &value, &err) == HT_OK && ht_value_equal(value, value))
         ht_value_release(value);

@@ -86,6 +86,14 @@ typedef struct ht_method {
     ht_forms forms; /* `self` is what the class's init made; one output */
 } ht_method;
 
+/* One named argument, for lists of what there is and for checking. */
+typedef struct ht_parameter {
+    const char *name;
+    const char *type;      /* "string", "path", "int", "float", "bool", "list", "struct", "any" */
+    const char *otherwise; /* JSON of the default; NULL: required */
+    const char *help;      /* one line */
+} ht_parameter;
+
 /*
  * A class: `init` runs once for each live object, at the first call that needs it; its failure is kept and told again.
  */
@@ -97,6 +105,12 @@ typedef struct ht_class {
     const ht_method *methods; /* [n_methods] */
     size_t n_methods;
     uint32_t max_concurrency; /* live objects, each called by one thread at a time; 0: 1 */
+    const char *version;      /* part of cache keys: change it when results change. NULL: results are never cached */
+    const char *summary;      /* one line, NULL: none */
+    const ht_parameter *parameters; /* [n_parameters] of the arguments, a struct: checked and completed by defaults */
+    size_t n_parameters;            /* 0: any arguments */
+    bool use_process;               /* objects live in processes of their own; needs ht_registry_instance */
+    uint32_t gpus;                  /* GPU slots that an object holds */
 } ht_class;
 
 /* A spec: class and arguments (any value, usually a struct), nothing loaded. The class must outlive it. Counted. */
@@ -133,6 +147,9 @@ typedef struct ht_node_desc {
     size_t n_outputs;
     void *self; /* handed to the forms; must outlive the pipeline */
     ht_forms forms;
+    const char *type;    /* its name in a registry; NULL: `name` */
+    const char *version; /* part of cache keys: change it when results change. NULL: results are never cached */
+    const char *summary; /* one line, NULL: none */
 } ht_node_desc;
 
 typedef enum ht_map_mode {

@@ -3,12 +3,16 @@
 #define HOUNDSTOOTH_HOUNDSTOOTH_H
 
 #include "base.h"
+#include "cache.h"
 #include "collection.h"
 #include "encoder.h"
 #include "eval.h"
 #include "flow.h"
 #include "lexical.h"
 #include "plaid.h"
+#include "registry.h"
+#include "trace.h"
 #include "value.h"
+#include "view.h"
 
 #endif

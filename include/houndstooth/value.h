@@ -131,6 +131,8 @@ HT_API void ht_digest_add(ht_digest *digest, const void *data, size_t len);
 typedef struct ht_writer ht_writer;
 HT_API HT_CHECKED ht_status ht_writer_add(ht_writer *writer, const void *data, size_t len, ht_error *err);
 
+typedef struct ht_registry ht_registry; /* registry.h */
+
 /*
  * What the runtime can do with an opaque object. Only `name` and `release` are needed. Without `digest` a value cannot
  * be part of a cache key, without encode and decode it cannot leave the process: both are told before anything runs.
@@ -142,7 +144,7 @@ typedef struct ht_type {
     void (*release)(void *object);
     ht_status (*digest)(const void *object, ht_digest *digest, ht_error *err);
     ht_status (*encode)(const void *object, ht_writer *writer, ht_error *err);
-    ht_status (*decode)(const void *data, size_t len, void **object, ht_error *err);
+    ht_status (*decode)(const void *data, size_t len, ht_registry *registry, void **object, ht_error *err);
     /* One line for people, NUL-terminated, cut to fit; NULL: the name. */
     void (*describe)(const void *object, char *text, size_t cap);
 } ht_type;
@@ -172,12 +174,13 @@ HT_API HT_CHECKED ht_status ht_value_digest(ht_value value, ht_key *out, ht_erro
 HT_API void ht_value_describe(ht_value value, char *text, size_t cap);
 
 /*
- * The one binary form of values (docs/formats/values.md): what travels to workers and lies in caches. `types` are the
- * opaque types known to the reader; an unknown name is NOT_FOUND. Decoding trusts nothing: PARSE with the byte offset.
+ * The one binary form of values (docs/formats/values.md): what travels to workers and lies in caches. `registry` knows
+ * the opaque types; an unknown one, or any with NULL, is NOT_FOUND. Decoding trusts nothing: PARSE with the byte
+ * offset.
  */
 HT_API HT_CHECKED ht_status ht_value_encode(ht_value value, ht_writer *writer, ht_error *err);
-HT_API HT_CHECKED ht_status ht_value_decode(const void *data, size_t len, const ht_type *const *types, size_t n_types,
-                                            ht_value *out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_value_decode(const void *data, size_t len, ht_registry *registry, ht_value *out,
+                                            ht_error *err);
 HT_API HT_CHECKED ht_status ht_writer_new(ht_writer **out, ht_error *err);
 HT_API void ht_writer_free(ht_writer *writer);
 /* Bytes so far, borrowed until the next change. */

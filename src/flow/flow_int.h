@@ -35,7 +35,8 @@ typedef struct hti_node {
     hti_node_kind kind;
     hti_arena arena; /* names and arrays */
     const char *name;
-    hti_port *inputs; /* [n_inputs] */
+    const char *type, *version; /* of a function; a method has its class's. version NULL: never cached */
+    hti_port *inputs;           /* [n_inputs] */
     size_t n_inputs;
     const char **outputs; /* [n_outputs] */
     size_t n_outputs;
@@ -144,6 +145,11 @@ HT_CHECKED ht_status hti_plan_make_root(const ht_pipeline *pipeline, const hti_p
 /* A live object taken for one call; give it back. The first call makes it. */
 HT_CHECKED ht_status hti_instance_take(ht_instance *instance, void **self, ht_error *err);
 void hti_instance_give(ht_instance *instance, void *self);
+const ht_type *hti_instance_type(void);
+/* INVALID where the description is not whole. */
+HT_CHECKED ht_status hti_class_check(const ht_class *cls, ht_error *err);
+const ht_class *hti_instance_class(const ht_instance *instance);
+ht_value hti_instance_args(const ht_instance *instance); /* borrowed */
 /* Method by name; NOT_FOUND names the class and its methods. */
 HT_CHECKED ht_status hti_instance_method(const ht_instance *instance, const char *name, const ht_method **out,
                                          ht_error *err);

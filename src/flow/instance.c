@@ -5,7 +5,7 @@
  * Making happens outside the lock with its place reserved, so that eight first calls of a class with one object make
  * one and wait for it. A failed making is kept: every later call gets the same error at once. Thread rule: any thread.
  */
-#include "flow_int.h"
+#include "registry_int.h"
 
 #include <string.h>
 
@@ -32,7 +32,7 @@ static void free_instance(ht_instance *instance)
     hti_free(instance);
 }
 
-static ht_status check_class(const ht_class *cls, ht_error *err)
+ht_status hti_class_check(const ht_class *cls, ht_error *err)
 {
     if (!cls->name || !*cls->name || !cls->init) return HT_FAIL(err, INVALID, "a class needs a name and init");
     for (size_t i = 0; i < cls->n_methods; i++) {
@@ -53,7 +53,7 @@ static ht_status check_class(const ht_class *cls, ht_error *err)
 ht_status ht_instance_new(const ht_class *cls, ht_value args, ht_instance **out, ht_error *err)
 {
     *out = NULL;
-    HT_TRY(check_class(cls, err));
+    HT_TRY(hti_class_check(cls, err));
     ht_instance *instance = HTI_NEW(ht_instance);
     if (!instance) return HTI_NO_MEMORY(err);
     instance->n_refs = 1;
@@ -78,6 +78,9 @@ void ht_instance_release(ht_instance *instance)
     if (instance && __atomic_sub_fetch(&instance->n_refs, 1, __ATOMIC_ACQ_REL) == 0) free_instance(instance);
 }
 
+const ht_class *hti_instance_class(const ht_instance *instance) { return instance->cls; }
+ht_value hti_instance_args(const ht_instance *instance) { return instance->args; }
+
 /* ---- as a value ---- */
 
 static void release_object(void *object) { ht_instance_release(object); }
@@ -99,8 +102,56 @@ static void describe_object(const void *object, char *text, size_t cap)
     hti_buffer_deinit(&buffer);
 }
 
-static const ht_type instance_type = {HT_DESC(ht_type), .name = "houndstooth.Instance", .release = release_object,
-                                      .describe = describe_object};
+/* Class, version and arguments: what a result of it depends on. */
+static ht_status digest_object(const void *object, ht_digest *digest, ht_error *err)
+{
+    const ht_instance *instance = object;
+    const ht_class *cls = instance->cls;
+    ht_key key;
+    if (!cls->version)
+        return HT_FAIL(err, UNSUPPORTED, "class '%s' has no version, so it cannot be part of a cache key", cls->name);
+    HT_TRY(ht_value_digest(instance->args, &key, err));
+    ht_digest_add(digest, cls->name, strlen(cls->name) + 1);
+    ht_digest_add(digest, cls->version, strlen(cls->version) + 1);
+    ht_digest_add(digest, &key, sizeof key);
+    return HT_OK;
+}
+
+/* The spec as it travels: a list of the class's name and the arguments (docs/formats/values.md). */
+static ht_status encode_object(const void *object, ht_writer *writer, ht_error *err)
+{
+    const ht_instance *instance = object;
+    ht_value pair[2] = {ht_value_null(), instance->args}, spec;
+    HT_TRY(ht_value_string(hti_text_of(instance->cls->name), &pair[0], err));
+    ht_status status = ht_value_list(pair, 2, &spec, err);
+    ht_value_release(pair[0]);
+    if (status != HT_OK) return status;
+    status = ht_value_encode(spec, writer, err);
+    ht_value_release(spec);
+    return status;
+}
+
+static ht_status decode_object(const void *data, size_t len, ht_registry *registry, void **object, ht_error *err)
+{
+    ht_value spec;
+    size_t n;
+    ht_instance *instance = NULL;
+    HT_TRY(ht_value_decode(data, len, registry, &spec, err));
+    const ht_value *pair = ht_value_items(spec, &n);
+    ht_status status = HT_OK;
+    if (spec.kind != HT_KIND_LIST || n != 2 || pair[0].kind != HT_KIND_STRING)
+        status = HT_FAIL(err, PARSE, "an instance that is not a list of class and arguments");
+    else
+        status = ht_registry_instance(registry, ht_value_text(pair[0]).data, pair[1], &instance, err);
+    ht_value_release(spec);
+    *object = instance;
+    return status;
+}
+
+static const ht_type instance_type = {
+    HT_DESC(ht_type),        .name = "houndstooth.Instance", .release = release_object,  .digest = digest_object,
+    .encode = encode_object, .decode = decode_object,        .describe = describe_object};
+const ht_type *hti_instance_type(void) { return &instance_type; }
 
 ht_status ht_instance_value(ht_instance *instance, ht_value *out, ht_error *err)
 {

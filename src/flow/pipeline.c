@@ -99,6 +99,9 @@ static ht_status fill_function(hti_node *node, const ht_node_desc *desc, ht_erro
 {
     node->forms = desc->forms;
     node->self = desc->self;
+    node->type = keep(node, desc->type ? desc->type : desc->name);
+    node->version = desc->version ? keep(node, desc->version) : NULL;
+    if (!node->type || (desc->version && !node->version)) return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < desc->n_inputs; i++)
         HT_TRY(add_input(node, desc->inputs[i].name, desc->inputs[i].otherwise, err));
     for (size_t i = 0; i < desc->n_outputs; i++) HT_TRY(add_output(node, desc->outputs[i], err));
@@ -188,7 +191,8 @@ ht_status ht_pipeline_add_method(ht_pipeline *pipeline, const char *name, ht_ins
     node->instance = instance;
     node->method = found;
     const ht_node_desc desc = {
-        .inputs = inputs, .n_inputs = found->n_inputs, .outputs = &output, .n_outputs = 1, .forms = found->forms};
+        HT_DESC(ht_node_desc), .name = name,   .inputs = inputs,      .n_inputs = found->n_inputs,
+        .outputs = &output,    .n_outputs = 1, .forms = found->forms, .version = hti_instance_class(instance)->version};
     const ht_status status = fill_function(node, &desc, err);
     if (status != HT_OK) {
         hti_node_release(node);

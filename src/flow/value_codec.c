@@ -9,6 +9,8 @@
 #include "codec/codec.h"
 #include "value_int.h"
 
+#include <houndstooth/registry.h>
+
 #include <string.h>
 
 enum tag { NIL, NO, YES, INTEGER, NUMBER, STRING, BYTES, TENSOR, LIST, STRUCT, OPAQUE };
@@ -205,8 +207,7 @@ ht_status ht_value_digest(ht_value value, ht_key *out, ht_error *err)
 
 typedef struct source {
     const unsigned char *start, *at, *end;
-    const ht_type *const *types; /* [n_types] */
-    size_t n_types;
+    ht_registry *registry;
 } source;
 
 static ht_status fail_at(const source *s, const char *what, ht_error *err)
@@ -282,11 +283,16 @@ static ht_status get_opaque(source *s, ht_value *out, ht_error *err)
     ht_text name, data;
     HT_TRY(get_utf8(s, &name, err));
     HT_TRY(get_text(s, &data, err));
-    for (size_t i = 0; i < s->n_types; i++) {
-        const ht_type *type = s->types[i];
+    char text[HTI_TYPE_NAME];
+    const ht_type *type = NULL;
+    if (name.len < sizeof text && s->registry) {
+        memcpy(text, name.data, name.len);
+        text[name.len] = '\0';
+        type = ht_registry_type(s->registry, text);
+    }
+    if (type && type->decode) {
         void *object;
-        if (strlen(type->name) != name.len || memcmp(type->name, name.data, name.len) != 0 || !type->decode) continue;
-        HT_TRY(type->decode(data.data, data.len, &object, err));
+        HT_TRY(type->decode(data.data, data.len, s->registry, &object, err));
         return ht_value_opaque(type, object, out, err);
     }
     return HT_FAIL(err, NOT_FOUND, "byte %zu: no type '%.*s' with a codec is known here", (size_t)(s->at - s->start),
@@ -352,11 +358,10 @@ static ht_status get_value(source *s, int depth, ht_value *out, ht_error *err)
     }
 }
 
-ht_status ht_value_decode(const void *data, size_t len, const ht_type *const *types, size_t n_types, ht_value *out,
-                          ht_error *err)
+ht_status ht_value_decode(const void *data, size_t len, ht_registry *registry, ht_value *out, ht_error *err)
 {
     const unsigned char *bytes = data;
-    source s = {bytes, bytes, bytes + len, types, n_types};
+    source s = {bytes, bytes, bytes + len, registry};
     *out = ht_value_null();
     if (len < sizeof magic || memcmp(bytes, magic, 3) != 0) return HT_FAIL(err, PARSE, "byte 0: not an encoded value");
     if (bytes[3] != magic[3]) return HT_FAIL(err, VERSION, "a value of format version %u; this reads 1", bytes[3]);

@@ -9,7 +9,7 @@
 #include <houndstooth/value.h>
 
 /* Values nest at most this deep, so that walking them may recurse. */
-enum { HTI_VALUE_DEPTH = 256 };
+enum { HTI_VALUE_DEPTH = 256, HTI_TYPE_NAME = 256 }; /* the latter: bytes of an opaque type's name with its NUL */
 
 /* One allocation an object; what is behind the head depends on the kind. */
 struct ht_object {

@@ -3,7 +3,7 @@
  */
 #include "base/base.h"
 
-#include <houndstooth/value.h>
+#include <houndstooth/registry.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,9 +41,10 @@ static ht_status encode_box(const void *object, ht_writer *writer, ht_error *e)
 {
     return ht_writer_add(writer, object, sizeof(int), e);
 }
-static ht_status decode_box(const void *data, size_t len, void **object, ht_error *e)
+static ht_status decode_box(const void *data, size_t len, ht_registry *registry, void **object, ht_error *e)
 {
     (void)e;
+    (void)registry;
     if (len != sizeof(int)) return HT_PARSE;
     *object = malloc(len);
     memcpy(*object, data, len);
@@ -209,11 +210,11 @@ static void bytes_are_as_documented(void **state)
     const void *data = ht_writer_data(writer, &len);
     assert_int_equal(len, sizeof should);
     assert_memory_equal(data, should, len);
-    assert_int_equal(ht_value_decode(data, len, NULL, 0, &back, &err), HT_OK);
+    assert_int_equal(ht_value_decode(data, len, NULL, &back, &err), HT_OK);
     assert_true(ht_value_equal(value, back));
     ht_value_release(back);
     for (size_t cut = 0; cut < len; cut++) { /* cut anywhere it is refused */
-        assert_int_not_equal(ht_value_decode(data, cut, NULL, 0, &back, &err), HT_OK);
+        assert_int_not_equal(ht_value_decode(data, cut, NULL, &back, &err), HT_OK);
         assert_int_equal(back.kind, HT_KIND_NULL);
     }
     ht_value_release(value);
@@ -224,10 +225,12 @@ static void tensors_and_opaques_travel(void **state)
 {
     static const int64_t shape[] = {3};
     static const int32_t numbers[] = {1, -2, 3};
-    static const ht_type *const types[] = {&bare_type, &box_type};
+    ht_registry *registry;
     ht_value items[3], list, back;
     size_t len;
     (void)state;
+    assert_int_equal(ht_registry_new(&registry, &err), HT_OK);
+    assert_int_equal(ht_registry_add_type(registry, &bare_type, &err), HT_OK);
     assert_int_equal(ht_value_tensor(HT_I32, 1, shape, numbers, &items[0], &err), HT_OK);
     items[1] = box_of(&box_type, 77);
     assert_int_equal(ht_value_bytes("\0\xff", 2, &items[2], &err), HT_OK);
@@ -235,7 +238,11 @@ static void tensors_and_opaques_travel(void **state)
     ht_writer *writer = encode(list);
     const unsigned char *data = ht_writer_data(writer, &len);
     assert_memory_equal(data + 64, numbers, sizeof numbers); /* aligned */
-    assert_int_equal(ht_value_decode(data, len, types, 2, &back, &err), HT_OK);
+    assert_int_equal(ht_value_decode(data, len, registry, &back, &err), HT_NOT_FOUND);
+    assert_non_null(strstr(err.message, "'test.Box'"));
+    assert_int_equal(ht_value_decode(data, len, NULL, &back, &err), HT_NOT_FOUND);
+    assert_int_equal(ht_registry_add_type(registry, &box_type, &err), HT_OK);
+    assert_int_equal(ht_value_decode(data, len, registry, &back, &err), HT_OK);
     size_t n;
     const ht_value *got = ht_value_items(back, &n);
     assert_int_equal(n, 3);
@@ -243,8 +250,7 @@ static void tensors_and_opaques_travel(void **state)
     assert_int_equal(*(int *)ht_value_object(got[1], &box_type), 77);
     assert_int_equal(ht_value_text(got[2]).len, 2);
     ht_value_release(back);
-    assert_int_equal(ht_value_decode(data, len, types, 1, &back, &err), HT_NOT_FOUND);
-    assert_non_null(strstr(err.message, "'test.Box'"));
+    ht_registry_free(registry);
     ht_writer_free(writer);
     ht_value_release(list);
     ht_value bare = box_of(&bare_type, 1);
@@ -280,7 +286,7 @@ static void hostile_bytes_are_refused(void **state)
     ht_value out;
     (void)state;
     for (size_t i = 0; i < HTI_LEN(cases); i++) {
-        assert_int_not_equal(ht_value_decode(cases[i].bytes, cases[i].len, NULL, 0, &out, &err), HT_OK);
+        assert_int_not_equal(ht_value_decode(cases[i].bytes, cases[i].len, NULL, &out, &err), HT_OK);
         if (!strstr(err.message, cases[i].words)) fail_msg("%zu: '%s'", i, err.message);
     }
     unsigned char deep[700] = {'H', 'T', 'V', 1};
@@ -288,7 +294,7 @@ static void hostile_bytes_are_refused(void **state)
         deep[i] = 8;
         deep[i + 1] = 1;
     }
-    assert_int_equal(ht_value_decode(deep, sizeof deep, NULL, 0, &out, &err), HT_PARSE);
+    assert_int_equal(ht_value_decode(deep, sizeof deep, NULL, &out, &err), HT_PARSE);
     assert_non_null(strstr(err.message, "nested too deep"));
 }
 

@@ -1,0 +1,60 @@
+/*
+ * engine.h - the door of the room of worker processes: bytes go to a child, bytes come back.
+ *
+ * The parent keeps up to n children, each a program of its own (spawned, never forked) with one socket at descriptor 3.
+ * One thread of the parent serves all sockets; a child serves one request at a time. The messages are
+ * docs/formats/wire.md. Nothing here knows what the bytes mean.
+ */
+#ifndef HTI_ENGINE_ENGINE_H
+#define HTI_ENGINE_ENGINE_H
+
+#include "base/base.h"
+
+#include <houndstooth/value.h> /* ht_key, ht_writer */
+
+typedef struct hti_workers hti_workers;
+
+typedef struct hti_workers_options {
+    const char *const *argv; /* NULL-ended; argv[0] is the program's path, or looked up in PATH where it has no slash */
+    size_t n;                /* children at most, each started when there is work for it; at least 1 */
+    const char *const *env;  /* NULL-ended "NAME=value" on top of ours; NULL: none */
+    /* Whole lines that a child prints; called by one thread at a time. NULL: to our stderr as "[worker 1] line". */
+    void (*line)(void *ud, size_t worker, ht_text line);
+    void *ud;
+} hti_workers_options;
+/* Copies the options; starts nothing but the thread. */
+HT_CHECKED ht_status hti_workers_new(const hti_workers_options *options, hti_workers **out, ht_error *err);
+/* Work that waits or runs ends with CANCELLED; children are asked to end, and killed after 2 s. NULL allowed. */
+void hti_workers_free(hti_workers *workers);
+
+/* Called once on the workers' thread; must not block. reply is borrowed; message of a failure. */
+typedef void (*hti_work_done)(void *ud, ht_status status, const void *reply, size_t len, const char *message);
+
+/* A piece of work. `job` is what many pieces have in common: it travels to each child once, known by its key. */
+typedef struct hti_work {
+    ht_key key;
+    const void *job; /* [job_len] borrowed until done, as is data */
+    size_t job_len;
+    const void *data; /* [len] */
+    size_t len;
+    uint64_t timeout_ns; /* of the piece once a child has it; then the child is killed: HT_TIMEOUT. 0: none */
+    uint32_t crashes;    /* tries after a child's crash on it; then FAILED with how it ended */
+    hti_work_done done;
+    void *ud;
+} hti_work;
+/* Queues it for the next free child, first come first served. Any thread. */
+HT_CHECKED ht_status hti_workers_submit(hti_workers *workers, const hti_work *work, ht_error *err);
+
+/* The process id of a live child, 0 if it is not running: for tests and for people. */
+int64_t hti_workers_pid(hti_workers *workers, size_t worker);
+
+/*
+ * In a child: answers requests at `fd` until the parent closes it, then returns 0; another value is an exit code.
+ * `job` is NULL where this key came before: the server keeps what it made of it (at least the 8 keys last used; a
+ * server that has dropped one answers NOT_FOUND and gets the job again). Failures travel as status and message.
+ */
+typedef ht_status (*hti_serve_fn)(void *ud, ht_key key, const void *job, size_t job_len, const void *data, size_t len,
+                                  ht_writer *reply, ht_error *err);
+int hti_worker_serve(int fd, hti_serve_fn serve, void *ud);
+
+#endif
