@@ -78,6 +78,8 @@ typedef struct ht_forms {
     size_t batch_size; /* most rows of one call; 0: no limit */
     uint32_t max_retries;
     ht_on_error on_error;
+    uint32_t retry_wait_ms; /* before the first repetition, doubled for each further one; 0: at once */
+    uint32_t timeout_ms;    /* of one started call, or one call in another process; 0: none */
 } ht_forms;
 
 typedef struct ht_method {
@@ -208,6 +210,11 @@ HT_API HT_CHECKED ht_status ht_plan_new(const ht_pipeline *pipeline, const char 
 HT_API void ht_plan_release(ht_plan *plan);
 typedef enum ht_plan_format { HT_PLAN_TEXT, HT_PLAN_JSON, HT_PLAN_MERMAID, HT_PLAN_DOT } ht_plan_format;
 HT_API HT_CHECKED ht_status ht_plan_print(const ht_plan *plan, ht_plan_format format, ht_writer *writer, ht_error *err);
+/*
+ * A plan printed as JSON, back (docs/formats/plans.md). Node types and classes come from the registry, NOT_FOUND names
+ * what it lacks; PARSE where the text is no plan; UNSUPPORTED where it held an object without a codec.
+ */
+HT_API HT_CHECKED ht_status ht_plan_load(ht_text json, ht_registry *registry, ht_plan **out, ht_error *err);
 
 /* ---- running ---- */
 
@@ -227,16 +234,22 @@ typedef struct ht_event {
     uint64_t n;
 } ht_event;
 
-typedef enum ht_engine { HT_ENGINE_SEQUENTIAL, HT_ENGINE_THREADS } ht_engine;
+typedef enum ht_engine {
+    HT_ENGINE_SEQUENTIAL,
+    HT_ENGINE_THREADS,
+    HT_ENGINE_PROCESSES, /* outermost maps are cut into slices that run in worker processes; the rest runs here */
+} ht_engine;
 
 typedef struct ht_run_options {
     uint32_t size;
     const char *const *outputs; /* [n_outputs] asked for; none: all */
     size_t n_outputs;
     ht_engine engine;
-    ht_pool *pool;    /* of the threads engine; NULL: one for this run with a thread a CPU */
-    size_t window;    /* leaf frames in flight; 0: 1024 */
-    size_t batch_max; /* no batch form is given more rows; 0: no limit, 1: every row alone */
+    ht_pool *pool;         /* of the threads engine; NULL: one for this run with n_workers threads */
+    size_t n_workers;      /* threads or processes; 0: one a CPU */
+    ht_registry *registry; /* of the processes engine: names what travels, keeps the workers */
+    size_t window;         /* leaf frames in flight; 0: 1024 */
+    size_t batch_max;      /* no batch form is given more rows; 0: no limit, 1: every row alone */
     const ht_monitor *monitor;
     void *ud;
     void (*event)(void *ud, const ht_event *event); /* called by one thread at a time; NULL: none */
@@ -251,6 +264,9 @@ typedef struct ht_run_options {
  */
 HT_API HT_CHECKED ht_status ht_pipeline_run(const ht_pipeline *pipeline, ht_value inputs, const ht_run_options *options,
                                             ht_value *out, ht_error *err);
+/* The same for a plan, made or loaded; its outputs are the plan's, and inputs that it maps are mapped. */
+HT_API HT_CHECKED ht_status ht_plan_run(const ht_plan *plan, ht_value inputs, const ht_run_options *options,
+                                        ht_value *out, ht_error *err);
 /* Runs for every item; *out: a list of such structs in input order. Inputs that are not mapped are the same for all. */
 HT_API HT_CHECKED ht_status ht_pipeline_map(const ht_pipeline *pipeline, ht_value inputs, const ht_run_options *options,
                                             ht_value *out, ht_error *err);

@@ -112,7 +112,8 @@ static void group_frames(firing *f)
         const uint32_t order = frame->map->plan->steps[frame->step].order, at = find_group(f, frame);
         group *g = &f->groups[at];
         if (g->n++ == 0) {
-            const size_t size = frame->target.forms->batch_size ? frame->target.forms->batch_size : SIZE_MAX;
+            const ht_forms *forms = frame->target.forms;
+            const size_t size = !forms->batch ? 1 : forms->batch_size ? forms->batch_size : SIZE_MAX;
             g->first = i;
             g->most = HTI_MIN(size, f->run->batch_max);
         }

@@ -53,6 +53,10 @@ typedef struct hti_node {
 
 void hti_node_retain(hti_node *node);
 void hti_node_release(hti_node *node);
+/* A node with room for its names, NULL if memory is out; then its ports, whose names are copied. */
+hti_node *hti_node_new(hti_node_kind kind, const char *name, size_t n_inputs, size_t n_outputs);
+HT_CHECKED ht_status hti_node_add_input(hti_node *node, const char *name, const ht_value *otherwise, ht_error *err);
+HT_CHECKED ht_status hti_node_add_output(hti_node *node, const char *name, ht_error *err);
 
 struct ht_pipeline {
     int n_refs;
@@ -139,6 +143,25 @@ HT_CHECKED ht_status hti_plan_make(const ht_pipeline *pipeline, const hti_plan_r
 /* The same for the outermost pipeline: steps are numbered throughout. */
 HT_CHECKED ht_status hti_plan_make_root(const ht_pipeline *pipeline, const hti_plan_request *request, ht_plan **out,
                                         ht_error *err);
+
+/* A plan without steps, NULL if memory is out. */
+ht_plan *hti_plan_new(const char *pipeline);
+/* When all places are given: where each own value is dropped. */
+HT_CHECKED ht_status hti_plan_place_drops(ht_plan *plan, ht_error *err);
+/* Numbers the steps from `next`, nested ones where they stand; the number behind the last. */
+uint32_t hti_plan_number(ht_plan *plan, uint32_t next);
+bool hti_step_may_park(const hti_step *step);
+/* For people: "row", "batch", ... */
+const char *hti_step_form(const hti_step *step);
+/* A plan as a struct, and back with the code that the registry names (docs/formats/plans.md). */
+HT_CHECKED ht_status hti_plan_value(const ht_plan *plan, ht_value *out, ht_error *err);
+HT_CHECKED ht_status hti_plan_json(const ht_plan *plan, ht_writer *writer, ht_error *err);
+HT_CHECKED ht_status hti_plan_of_value(ht_registry *registry, ht_value value, ht_plan **out, ht_error *err);
+
+/* Whether every map's plan can be named to another process; says which node cannot and why. */
+HT_CHECKED ht_status hti_plan_check_remote(const ht_plan *plan, const ht_registry *registry, ht_error *err);
+/* UNSUPPORTED, naming the type, where an object without a codec is inside. */
+HT_CHECKED ht_status hti_value_can_travel(ht_value value, ht_error *err);
 
 /* ---- instances ---- */
 

@@ -5,6 +5,7 @@
  * else leaves the frame with one thing that it waits for: a batch, an asynchronous call, or a map.
  * Easy to get wrong: an asynchronous call may end before start returns, so nothing of the frame is touched behind it.
  */
+#include "registry_int.h"
 #include "run_int.h"
 
 #include <stdlib.h>
@@ -36,20 +37,25 @@ static bool is_cancelled(const hti_run *run)
     return monitor && monitor->cancelled && monitor->cancelled(monitor->ud);
 }
 
-/* "in 'outer', item 3: " for every map around, from the outermost; deep ones are cut. */
+/* For every map around, from the innermost; deep ones are cut. */
+ht_status hti_frame_fail_around(const hti_frame *parent, ht_status status, ht_error *err)
+{
+    for (const hti_frame *frame = parent; frame; frame = frame->map->parent) {
+        const char *name = frame->map->plan->steps[frame->step].node->name;
+        status = frame->map->mapped ? hti_fail_context(err, status, "in '%s', item %llu", name,
+                                                       (unsigned long long)hti_frame_item(frame))
+                                    : hti_fail_context(err, status, "in '%s'", name);
+    }
+    return status;
+}
+
 ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err)
 {
     const hti_step *step = &frame->map->plan->steps[frame->step];
     status = frame->map->mapped ? hti_fail_context(err, status, "node '%s', item %llu", step->node->name,
-                                                   (unsigned long long)frame->item)
+                                                   (unsigned long long)hti_frame_item(frame))
                                 : hti_fail_context(err, status, "node '%s'", step->node->name);
-    for (frame = frame->map->parent; frame; frame = frame->map->parent) {
-        const char *name = frame->map->plan->steps[frame->step].node->name;
-        status = frame->map->mapped
-                     ? hti_fail_context(err, status, "in '%s', item %llu", name, (unsigned long long)frame->item)
-                     : hti_fail_context(err, status, "in '%s'", name);
-    }
-    return status;
+    return hti_frame_fail_around(frame->map->parent, status, err);
 }
 
 void hti_body_free(ht_body *body)
@@ -170,7 +176,8 @@ static ht_status run_child_plain(hti_frame *frame, const hti_step *step, ht_erro
 {
     hti_open_map *map;
     HT_TRY(hti_map_open(frame->run, frame, step, &map, err));
-    ht_status status = hti_map_run_plain(frame->run, map, err);
+    ht_status status = frame->run->workers && map->mapped ? hti_map_run_remote(frame->run, map, err)
+                                                          : hti_map_run_plain(frame->run, map, err);
     if (status == HT_OK) status = hti_map_finish(map, frame, step, err);
     hti_map_close(map);
     return status;
@@ -338,7 +345,8 @@ static outcome start_call(hti_frame *frame, const hti_step *step, hti_found *fou
 static outcome park(hti_frame *frame, const hti_step *step, hti_found *found)
 {
     ht_error why = {HT_OK, ""};
-    if (frame->target.forms->start) return start_call(frame, step, found);
+    if (frame->target.forms->start && !(frame->target.instance && hti_instance_is_away(frame->target.instance)))
+        return start_call(frame, step, found);
     const ht_status status = hti_frames_push(&found->parked, frame, &why);
     return status == HT_OK ? WAITS : fail_with(found, frame, status, &why);
 }
@@ -378,6 +386,10 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
 static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *found)
 {
     ht_error why = {HT_OK, ""};
+    if (frame->run->workers && step->node->n_map_over) {
+        const ht_status ran = run_child_plain(frame, step, &why);
+        return ran == HT_OK ? GOES_ON : fail_with(found, frame, ran, &why);
+    }
     hti_open_map *map = NULL;
     ht_status status =
         hti_reserve(&found->opened, &found->cap_opened, found->n_opened + 1, sizeof(hti_open_map *), &why);

@@ -17,7 +17,11 @@ struct ht_instance {
     hti_cond *changed;
     void **free; /* [n_free] objects that nobody uses */
     size_t n_free, n_made, limit;
-    ht_error failure; /* of the making; HT_OK: none */
+    ht_error failure;      /* of the making; HT_OK: none */
+    ht_registry *registry; /* that made it, NULL: none */
+    hti_workers *workers;  /* of a class with processes of its own, from the first call on */
+    ht_key key;            /* of its job there */
+    ht_writer *job;
     ht_instance_stats stats;
 };
 
@@ -25,6 +29,8 @@ static void free_instance(ht_instance *instance)
 {
     for (size_t i = 0; i < instance->n_free; i++)
         if (instance->cls->fini) instance->cls->fini(instance->free[i]);
+    hti_workers_free(instance->workers);
+    ht_writer_free(instance->job);
     ht_value_release(instance->args);
     hti_cond_free(instance->changed);
     hti_mutex_free(instance->lock);
@@ -80,6 +86,13 @@ void ht_instance_release(ht_instance *instance)
 
 const ht_class *hti_instance_class(const ht_instance *instance) { return instance->cls; }
 ht_value hti_instance_args(const ht_instance *instance) { return instance->args; }
+
+void hti_instance_set_registry(ht_instance *instance, ht_registry *registry) { instance->registry = registry; }
+ht_registry *hti_instance_registry(const ht_instance *instance) { return instance->registry; }
+bool hti_instance_is_away(const ht_instance *instance)
+{
+    return instance->cls->use_process && !(instance->registry && instance->registry->in_worker);
+}
 
 /* ---- as a value ---- */
 
@@ -210,6 +223,47 @@ void hti_instance_give(ht_instance *instance, void *self)
     instance->free[instance->n_free++] = self;
     hti_cond_signal(instance->changed);
     hti_mutex_unlock(instance->lock);
+}
+
+/* ---- processes of its own ---- */
+
+/* With the lock held: the job {instance} and the children that know it. */
+static ht_status start_away(ht_instance *instance, ht_error *err)
+{
+    ht_value value, job;
+    size_t len;
+    static const char *const names[] = {"instance"};
+    if (!instance->registry)
+        return HT_FAIL(err, UNSUPPORTED, "class '%s' runs in processes: make its instances with ht_registry_instance",
+                       instance->cls->name);
+    if (!instance->job) {
+        HT_TRY(ht_writer_new(&instance->job, err));
+        HT_TRY(ht_instance_value(instance, &value, err));
+        ht_status status = ht_value_struct(names, &value, 1, &job, err);
+        ht_value_release(value);
+        if (status != HT_OK) return status;
+        status = ht_value_encode(job, instance->job, err);
+        ht_value_release(job);
+        if (status != HT_OK) {
+            ht_writer_clear(instance->job);
+            return status;
+        }
+    }
+    const void *data = ht_writer_data(instance->job, &len);
+    HT_TRY(hti_bytes_key(data, len, &instance->key, err));
+    return hti_registry_start(instance->registry, instance->limit, &instance->workers, err);
+}
+
+ht_status hti_instance_workers(ht_instance *instance, hti_workers **out, hti_work *work, ht_error *err)
+{
+    hti_mutex_lock(instance->lock);
+    const ht_status status = instance->workers ? HT_OK : start_away(instance, err);
+    hti_mutex_unlock(instance->lock);
+    if (status != HT_OK) return status;
+    *out = instance->workers;
+    work->key = instance->key;
+    work->job = ht_writer_data(instance->job, &work->job_len);
+    return HT_OK;
 }
 
 void hti_instance_count(ht_instance *instance, ht_instance_stats added)

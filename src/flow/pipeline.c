@@ -35,7 +35,7 @@ void hti_node_release(hti_node *node)
 static const char *keep(hti_node *node, const char *name) { return hti_arena_text(&node->arena, hti_text_of(name)); }
 
 /* A node with room for its names; nothing of it is read before they are set. */
-static hti_node *node_new(hti_node_kind kind, const char *name, size_t n_inputs, size_t n_outputs)
+hti_node *hti_node_new(hti_node_kind kind, const char *name, size_t n_inputs, size_t n_outputs)
 {
     hti_node *node = HTI_NEW(hti_node);
     if (!node) return NULL;
@@ -53,7 +53,7 @@ static hti_node *node_new(hti_node_kind kind, const char *name, size_t n_inputs,
     return node;
 }
 
-static ht_status add_input(hti_node *node, const char *name, const ht_value *otherwise, ht_error *err)
+ht_status hti_node_add_input(hti_node *node, const char *name, const ht_value *otherwise, ht_error *err)
 {
     if (!name || !*name) return HT_FAIL(err, INVALID, "node '%s': an input without a name", node->name);
     for (size_t i = 0; i < node->n_inputs; i++)
@@ -68,7 +68,7 @@ static ht_status add_input(hti_node *node, const char *name, const ht_value *oth
     return HT_OK;
 }
 
-static ht_status add_output(hti_node *node, const char *name, ht_error *err)
+ht_status hti_node_add_output(hti_node *node, const char *name, ht_error *err)
 {
     if (!name || !*name) return HT_FAIL(err, INVALID, "node '%s': an output without a name", node->name);
     for (size_t i = 0; i < node->n_outputs; i++)
@@ -103,8 +103,8 @@ static ht_status fill_function(hti_node *node, const ht_node_desc *desc, ht_erro
     node->version = desc->version ? keep(node, desc->version) : NULL;
     if (!node->type || (desc->version && !node->version)) return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < desc->n_inputs; i++)
-        HT_TRY(add_input(node, desc->inputs[i].name, desc->inputs[i].otherwise, err));
-    for (size_t i = 0; i < desc->n_outputs; i++) HT_TRY(add_output(node, desc->outputs[i], err));
+        HT_TRY(hti_node_add_input(node, desc->inputs[i].name, desc->inputs[i].otherwise, err));
+    for (size_t i = 0; i < desc->n_outputs; i++) HT_TRY(hti_node_add_output(node, desc->outputs[i], err));
     if (node->n_outputs == 0) return HT_FAIL(err, INVALID, "node '%s' has no output", node->name);
     return check_forms(node, err);
 }
@@ -169,7 +169,7 @@ static ht_status check_size(const char *name, size_t n_inputs, size_t n_outputs,
 ht_status ht_pipeline_add_node(ht_pipeline *pipeline, const ht_node_desc *desc, ht_error *err)
 {
     HT_TRY(check_size(desc->name, desc->n_inputs, desc->n_outputs, err));
-    hti_node *node = node_new(HTI_NODE_FUNCTION, desc->name, desc->n_inputs, desc->n_outputs);
+    hti_node *node = hti_node_new(HTI_NODE_FUNCTION, desc->name, desc->n_inputs, desc->n_outputs);
     if (!node) return HTI_NO_MEMORY(err);
     const ht_status status = fill_function(node, desc, err);
     if (status != HT_OK) {
@@ -185,7 +185,7 @@ ht_status ht_pipeline_add_method(ht_pipeline *pipeline, const char *name, ht_ins
     const ht_method *found;
     HT_TRY(hti_instance_method(instance, method, &found, err));
     HT_TRY(check_size(name, found->n_inputs, 1, err));
-    hti_node *node = node_new(HTI_NODE_METHOD, name, found->n_inputs, 1);
+    hti_node *node = hti_node_new(HTI_NODE_METHOD, name, found->n_inputs, 1);
     if (!node) return HTI_NO_MEMORY(err);
     hti_instance_retain(instance);
     node->instance = instance;
@@ -262,7 +262,7 @@ static ht_status fill_inputs(hti_node *node, const hti_graph *graph, const ht_as
         const ht_value *otherwise = default_of(node->inner, inner);
         for (size_t m = 0; m < as->n_map_over; m++)
             if (!strcmp(as->map_over[m], outer)) otherwise = NULL;
-        HT_TRY(add_input(node, outer, otherwise, err));
+        HT_TRY(hti_node_add_input(node, outer, otherwise, err));
     }
     for (size_t i = 0; i < as->n_inputs; i++) {
         bool known = false;
@@ -284,7 +284,7 @@ static ht_status fill_outputs(hti_node *node, const hti_graph *graph, const ht_a
                            node->name, inner);
         node->inner_outputs[i] = keep(node, inner);
         if (!node->inner_outputs[i]) return HTI_NO_MEMORY(err);
-        HT_TRY(add_output(node, as->n_outputs ? as->outputs[i].to : inner, err));
+        HT_TRY(hti_node_add_output(node, as->n_outputs ? as->outputs[i].to : inner, err));
     }
     return HT_OK;
 }
@@ -328,7 +328,7 @@ static ht_status make_pipeline_node(ht_pipeline *inner, const ht_as_node *as, co
     const char *name = as->name ? as->name : inner->name;
     const size_t n_outputs = HTI_MAX(as->n_outputs, graph->outputs.n);
     HT_TRY(check_size(name, graph->n_roots, n_outputs, err));
-    hti_node *node = node_new(HTI_NODE_PIPELINE, name, graph->n_roots, n_outputs);
+    hti_node *node = hti_node_new(HTI_NODE_PIPELINE, name, graph->n_roots, n_outputs);
     if (!node) return HTI_NO_MEMORY(err);
     hti_pipeline_retain(inner);
     node->inner = inner;

@@ -242,7 +242,7 @@ static ht_status link_child(ht_plan *plan, hti_step *step, ht_error *err)
     return HT_OK;
 }
 
-static bool may_park(const hti_step *step)
+bool hti_step_may_park(const hti_step *step)
 {
     const ht_forms *forms = &step->node->forms;
     return step->child ? step->child->may_park : forms->batch || forms->start || forms->body;
@@ -265,7 +265,7 @@ static ht_status make_step(planner *p, uint32_t at, ht_error *err)
     step->first_out = (uint32_t)plan->n_own;
     for (size_t o = 0; o < node->n_outputs; o++) p->own_at[p->graph.first_output[at] + o] = (uint32_t)plan->n_own++;
     if (step->child) HT_TRY(link_child(plan, step, err));
-    step->may_park = may_park(step);
+    step->may_park = hti_step_may_park(step);
     plan->may_park |= step->may_park;
     return HT_OK;
 }
@@ -292,15 +292,14 @@ static ht_status place_outputs(planner *p, ht_error *err)
 }
 
 /* For each own place the last step that reads it, or makes it and nobody reads it: there it is dropped. */
-static ht_status place_drops(planner *p, ht_error *err)
+ht_status hti_plan_place_drops(ht_plan *plan, ht_error *err)
 {
-    ht_plan *plan = p->plan;
-    bool *kept = HTI_ARENA_ARRAY(&p->scratch, bool, plan->n_own);
-    uint32_t *found = HTI_ARENA_ARRAY(&p->scratch, uint32_t, plan->n_own);
-    if (!kept || !found) return HTI_NO_MEMORY(err);
-    memset(kept, 0, plan->n_own);
-    for (size_t i = 0; i < plan->n_outputs; i++) kept[plan->output_at[i]] = true;
-    for (size_t s = plan->n_steps; s-- > 0;) {
+    bool *kept = HTI_NEW_ARRAY(bool, plan->n_own);
+    uint32_t *found = HTI_NEW_ARRAY(uint32_t, plan->n_own);
+    ht_status status = kept && found ? HT_OK : HTI_NO_MEMORY(err);
+    if (kept) memset(kept, 0, plan->n_own);
+    for (size_t i = 0; kept && i < plan->n_outputs; i++) kept[plan->output_at[i]] = true;
+    for (size_t s = plan->n_steps; status == HT_OK && s-- > 0;) {
         hti_step *step = &plan->steps[s];
         size_t n = 0;
         for (size_t j = 0; j < step->node->n_inputs; j++) {
@@ -314,11 +313,13 @@ static ht_status place_drops(planner *p, ht_error *err)
             found[n++] = step->first_out + o;
         }
         step->drop = HTI_ARENA_ARRAY(&plan->arena, uint32_t, n);
-        if (!step->drop) return HTI_NO_MEMORY(err);
-        memcpy(step->drop, found, n * sizeof *found);
-        step->n_drop = n;
+        if (step->drop && n) memcpy(step->drop, found, n * sizeof *found);
+        step->n_drop = step->drop ? n : 0;
+        if (!step->drop) status = HTI_NO_MEMORY(err);
     }
-    return HT_OK;
+    hti_free(kept);
+    hti_free(found);
+    return status;
 }
 
 /* ---- all of it ---- */
@@ -358,16 +359,16 @@ static ht_status fill_plan(planner *p, ht_error *err)
     for (size_t i = 0; i < p->pipeline->n_nodes; i++)
         if (p->node_needed[p->graph.order[i]]) HT_TRY(make_step(p, p->graph.order[i], err));
     HT_TRY(place_outputs(p, err));
-    return place_drops(p, err);
+    return hti_plan_place_drops(plan, err);
 }
 
-static ht_plan *plan_new(const ht_pipeline *pipeline)
+ht_plan *hti_plan_new(const char *pipeline)
 {
     ht_plan *plan = HTI_NEW(ht_plan);
     if (!plan) return NULL;
     plan->n_refs = 1;
     hti_arena_init(&plan->arena);
-    plan->pipeline = hti_arena_text(&plan->arena, hti_text_of(pipeline->name));
+    plan->pipeline = hti_arena_text(&plan->arena, hti_text_of(pipeline));
     if (plan->pipeline) return plan;
     ht_plan_release(plan);
     return NULL;
@@ -375,7 +376,7 @@ static ht_plan *plan_new(const ht_pipeline *pipeline)
 
 ht_status hti_plan_make(const ht_pipeline *pipeline, const hti_plan_request *request, ht_plan **out, ht_error *err)
 {
-    planner p = {.pipeline = pipeline, .request = request, .plan = plan_new(pipeline)};
+    planner p = {.pipeline = pipeline, .request = request, .plan = hti_plan_new(pipeline->name)};
     *out = NULL;
     if (!p.plan) return HTI_NO_MEMORY(err);
     hti_arena_init(&p.scratch);
@@ -407,11 +408,11 @@ void ht_plan_release(ht_plan *plan)
 }
 
 /* Depth is bounded by HTI_MAX_NESTING. */
-static uint32_t number_steps(ht_plan *plan, uint32_t next)
+uint32_t hti_plan_number(ht_plan *plan, uint32_t next)
 {
     for (size_t i = 0; i < plan->n_steps; i++) {
         plan->steps[i].order = next++;
-        if (plan->steps[i].child) next = number_steps(plan->steps[i].child, next);
+        if (plan->steps[i].child) next = hti_plan_number(plan->steps[i].child, next);
     }
     return next;
 }
@@ -419,7 +420,7 @@ static uint32_t number_steps(ht_plan *plan, uint32_t next)
 ht_status hti_plan_make_root(const ht_pipeline *pipeline, const hti_plan_request *request, ht_plan **out, ht_error *err)
 {
     HT_TRY(hti_plan_make(pipeline, request, out, err));
-    (void)number_steps(*out, 0);
+    (void)hti_plan_number(*out, 0);
     return HT_OK;
 }
 

@@ -1,10 +1,9 @@
 /*
- * plan_print.c - a plan for people and tools: indented text, JSON, Mermaid, DOT.
+ * plan_print.c - a plan for people: indented text, Mermaid, DOT.
  *
  * One walk over the steps, each format a table of three functions; nested pipelines are clusters. Names are escaped as
  * the format wants it, so a hostile name stays a label.
  */
-#include "codec/codec.h"
 #include "flow_int.h"
 
 #include <string.h>
@@ -18,8 +17,6 @@ static void indent(printer *p, uint32_t depth)
 {
     for (uint32_t i = 0; i < depth; i++) hti_buffer_text(&p->text, "  ");
 }
-
-static void quote(printer *p, const char *name) { hti_json_quote(&p->text, hti_text_of(name)); }
 
 /* Mermaid and DOT labels: quotes, angle brackets, backslashes and control characters cannot end a label. */
 static void label(printer *p, const char *name)
@@ -35,7 +32,7 @@ static void label(printer *p, const char *name)
     hti_buffer_text(&p->text, "\"");
 }
 
-static const char *form_of(const hti_step *step)
+const char *hti_step_form(const hti_step *step)
 {
     const ht_forms *forms = &step->node->forms;
     if (step->child) return "pipeline";
@@ -63,7 +60,7 @@ static void print_text(printer *p, const ht_plan *plan, uint32_t depth)
             hti_buffer_printf(&p->text, "%s%s", i ? ", " : "", node->inputs[i].name);
         hti_buffer_text(&p->text, ") -> ");
         print_names(p, node->outputs, node->n_outputs);
-        hti_buffer_printf(&p->text, "  [%s", form_of(step));
+        hti_buffer_printf(&p->text, "  [%s", hti_step_form(step));
         if (node->forms.batch && node->forms.batch_size) hti_buffer_printf(&p->text, " of %zu", node->forms.batch_size);
         for (size_t m = 0; m < node->n_map_over; m++)
             hti_buffer_printf(&p->text, "%s%s", m ? (node->map_mode == HT_MAP_ZIP ? " zip " : " x ") : " over ",
@@ -71,64 +68,6 @@ static void print_text(printer *p, const ht_plan *plan, uint32_t depth)
         hti_buffer_text(&p->text, "]\n");
         if (step->child) print_text(p, step->child, depth + 1);
     }
-}
-
-/* ---- JSON ---- */
-
-static void json_names(printer *p, const char *key, const char *const *names, size_t n)
-{
-    hti_buffer_printf(&p->text, "\"%s\": [", key);
-    for (size_t i = 0; i < n; i++) {
-        if (i) hti_buffer_text(&p->text, ", ");
-        quote(p, names[i]);
-    }
-    hti_buffer_text(&p->text, "]");
-}
-
-static void print_json(printer *p, const ht_plan *plan);
-
-static void json_step(printer *p, const hti_step *step)
-{
-    const hti_node *node = step->node;
-    hti_buffer_printf(&p->text, "{\"step\": %u, \"name\": ", step->order);
-    quote(p, node->name);
-    hti_buffer_printf(&p->text, ", \"form\": \"%s\", \"inputs\": [", form_of(step));
-    for (size_t i = 0; i < node->n_inputs; i++) {
-        if (i) hti_buffer_text(&p->text, ", ");
-        quote(p, node->inputs[i].name);
-    }
-    hti_buffer_text(&p->text, "], ");
-    json_names(p, "outputs", node->outputs, node->n_outputs);
-    if (node->n_map_over) {
-        hti_buffer_printf(&p->text, ", \"map_mode\": \"%s\", \"map_over\": [",
-                          node->map_mode == HT_MAP_ZIP ? "zip" : "product");
-        for (size_t m = 0; m < node->n_map_over; m++) {
-            if (m) hti_buffer_text(&p->text, ", ");
-            quote(p, node->inputs[node->map_over[m]].name);
-        }
-        hti_buffer_text(&p->text, "]");
-    }
-    if (step->child) {
-        hti_buffer_text(&p->text, ", \"plan\": ");
-        print_json(p, step->child);
-    }
-    hti_buffer_text(&p->text, "}");
-}
-
-static void print_json(printer *p, const ht_plan *plan)
-{
-    hti_buffer_text(&p->text, "{\"pipeline\": ");
-    quote(p, plan->pipeline);
-    hti_buffer_text(&p->text, ", ");
-    json_names(p, "inputs", plan->inputs, plan->n_inputs);
-    hti_buffer_text(&p->text, ", ");
-    json_names(p, "outputs", plan->outputs, plan->n_outputs);
-    hti_buffer_text(&p->text, ", \"steps\": [");
-    for (size_t s = 0; s < plan->n_steps; s++) {
-        if (s) hti_buffer_text(&p->text, ", ");
-        json_step(p, &plan->steps[s]);
-    }
-    hti_buffer_text(&p->text, "]}");
 }
 
 /* ---- graphs ---- */
@@ -179,14 +118,11 @@ static void print_graph(printer *p, const ht_plan *plan, uint32_t depth)
 
 ht_status ht_plan_print(const ht_plan *plan, ht_plan_format format, ht_writer *writer, ht_error *err)
 {
+    if (format == HT_PLAN_JSON) return hti_plan_json(plan, writer, err);
     printer p = {.format = format};
     hti_buffer_init(&p.text);
     switch (format) {
     case HT_PLAN_TEXT: print_text(&p, plan, 0); break;
-    case HT_PLAN_JSON:
-        print_json(&p, plan);
-        hti_buffer_text(&p.text, "\n");
-        break;
     case HT_PLAN_MERMAID:
         hti_buffer_text(&p.text, "flowchart TB\n");
         print_graph(&p, plan, 1);

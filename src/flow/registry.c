@@ -76,6 +76,8 @@ ht_status ht_registry_new(ht_registry **out, ht_error *err)
 void ht_registry_free(ht_registry *registry)
 {
     if (!registry) return;
+    hti_workers_free(registry->workers);
+    hti_serve_end(registry);
     for (size_t i = 0; i < registry->n_interned; i++) ht_instance_release(registry->interned[i].instance);
     for (size_t i = 0; i < registry->n_plugins; i++) hti_free(registry->plugins[i]);
     hti_free(registry->interned);
@@ -154,6 +156,7 @@ static ht_status intern(ht_registry *registry, const ht_class *cls, ht_value arg
     HT_TRY(hti_reserve(&registry->interned, &registry->cap_interned, registry->n_interned + 1,
                        sizeof *registry->interned, err));
     HT_TRY(ht_instance_new(cls, args, out, err));
+    hti_instance_set_registry(*out, registry);
     registry->interned[registry->n_interned++] = (hti_interned){cls, key, *out};
     return HT_OK;
 }
@@ -164,7 +167,11 @@ ht_status ht_registry_instance(ht_registry *registry, const char *cls, ht_value 
     ht_key key;
     *out = NULL;
     if (!found) return hti_registry_unknown(&registry->classes, "no class", cls, err);
-    if (ht_value_digest(args, &key, NULL) != HT_OK) return ht_instance_new(found, args, out, err);
+    if (ht_value_digest(args, &key, NULL) != HT_OK) {
+        HT_TRY(ht_instance_new(found, args, out, err));
+        hti_instance_set_registry(*out, registry);
+        return HT_OK;
+    }
     hti_mutex_lock(registry->lock);
     const ht_status status = intern(registry, found, args, key, out, err);
     if (status == HT_OK) hti_instance_retain(*out);

@@ -4,6 +4,7 @@
 #ifndef HTI_FLOW_REGISTRY_INT_H
 #define HTI_FLOW_REGISTRY_INT_H
 
+#include "engine/engine.h"
 #include "flow_int.h"
 #include "value_int.h"
 
@@ -22,14 +23,47 @@ typedef struct hti_interned {
     ht_instance *instance;
 } hti_interned;
 
+/* What a worker made of a job, kept for the next piece of it. */
+typedef struct hti_kept_job {
+    ht_key key;
+    uint64_t used; /* larger: later */
+    ht_plan *plan; /* NULL: a class's job */
+    ht_value job;  /* all of it, decoded */
+} hti_kept_job;
+enum { HTI_KEPT_JOBS = 16 };
+
 struct ht_registry {
     hti_named classes, nodes, types;
+    bool is_program, in_worker; /* workers are this program; this is one */
+    hti_kept_job jobs[HTI_KEPT_JOBS];
+    uint64_t n_served;
+    hti_workers *workers; /* of the processes engine */
+    size_t n_workers;
     hti_mutex *lock; /* guards what follows */
     hti_interned *interned;
     size_t n_interned, cap_interned;
     char **plugins; /* [n_plugins] paths, owned */
     size_t n_plugins, cap_plugins;
 };
+
+#define HTI_WORKER_FLAG "--hound-worker"
+enum { HTI_WORKER_FD = 3 };
+HT_CHECKED ht_status hti_bytes_key(const void *data, size_t len, ht_key *out, ht_error *err);
+/* remote.c: the workers of maps, and those of an instance in processes of its own. */
+HT_CHECKED ht_status hti_registry_workers(ht_registry *registry, size_t n, hti_workers **out, ht_error *err);
+HT_CHECKED ht_status hti_registry_start(ht_registry *registry, size_t n, hti_workers **out, ht_error *err);
+/* instance.c: whether calls go to another process, and its workers with the job of such a call. */
+bool hti_instance_is_away(const ht_instance *instance);
+ht_registry *hti_instance_registry(const ht_instance *instance); /* NULL: none made it */
+void hti_instance_set_registry(ht_instance *instance, ht_registry *registry);
+HT_CHECKED ht_status hti_instance_workers(ht_instance *instance, hti_workers **out, hti_work *work, ht_error *err);
+/* away.c: one call there. */
+HT_CHECKED ht_status hti_target_call_away(const hti_target *target, size_t n, const ht_column *in, ht_value *const *out,
+                                          ht_error *err);
+/* serve.c: what a worker answers; `ud` is the registry. */
+ht_status hti_serve(void *ud, ht_key key, const void *job, size_t job_len, const void *data, size_t len,
+                    ht_writer *reply, ht_error *err);
+void hti_serve_end(ht_registry *registry);
 
 /* Fails with `what` "NAME" and the names there are. */
 ht_status hti_registry_unknown(const hti_named *list, const char *what, const char *name, ht_error *err);

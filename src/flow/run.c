@@ -4,6 +4,7 @@
  * An open map holds what its items share, and a place for every result, so frames of one map write to it from several
  * threads without a lock: each item has its own places.
  */
+#include "registry_int.h"
 #include "run_int.h"
 
 #include <string.h>
@@ -68,18 +69,7 @@ static ht_status take_list(hti_open_map *map, const char *name, ht_value value, 
 
 /* ---- opening ---- */
 
-/* What opens a map: a value for each of the plan's inputs; `over` lists the mapped ones in their order. */
-typedef struct opening {
-    const ht_plan *plan;
-    hti_frame *parent;
-    const hti_node *node;
-    const ht_value *values; /* [plan's n_inputs] borrowed */
-    const uint32_t *over;   /* [n_over] */
-    size_t n_over;
-    ht_map_mode mode;
-} opening;
-
-static ht_status set_zip(hti_open_map *map, const opening *o, ht_error *err)
+static ht_status set_zip(hti_open_map *map, const hti_opening *o, ht_error *err)
 {
     hti_buffer table;
     bool differ = false;
@@ -97,7 +87,7 @@ static ht_status set_zip(hti_open_map *map, const opening *o, ht_error *err)
 }
 
 /* The last listed varies fastest. */
-static ht_status set_product(hti_open_map *map, const opening *o, ht_error *err)
+static ht_status set_product(hti_open_map *map, const hti_opening *o, ht_error *err)
 {
     map->n = 1;
     for (size_t i = o->n_over; i-- > 0;) {
@@ -107,7 +97,7 @@ static ht_status set_product(hti_open_map *map, const opening *o, ht_error *err)
     return map->n > SIZE_MAX / sizeof(ht_value) / 64 ? HT_FAIL(err, LIMIT, "a product of too many items") : HT_OK;
 }
 
-static ht_status fill_map(hti_open_map *map, const opening *o, ht_error *err)
+static ht_status fill_map(hti_open_map *map, const hti_opening *o, ht_error *err)
 {
     const ht_plan *plan = o->plan;
     map->shared = HTI_ARENA_ARRAY(&map->arena, ht_value, plan->n_shared);
@@ -139,7 +129,7 @@ static ht_status fill_map(hti_open_map *map, const opening *o, ht_error *err)
     return HT_OK;
 }
 
-static ht_status open_map(hti_run *run, const opening *o, hti_open_map **out, ht_error *err)
+ht_status hti_map_open_with(hti_run *run, const hti_opening *o, hti_open_map **out, ht_error *err)
 {
     hti_open_map *map = HTI_NEW(hti_open_map);
     if (!map) return HTI_NO_MEMORY(err);
@@ -148,6 +138,7 @@ static ht_status open_map(hti_run *run, const opening *o, hti_open_map **out, ht
     map->node = o->node;
     map->parent = o->parent;
     map->mapped = o->n_over > 0;
+    map->base = o->base;
     map->depth = o->parent ? o->parent->map->depth + 1 : 0;
     const ht_status status = fill_map(map, o, err);
     if (status != HT_OK) {
@@ -170,8 +161,8 @@ ht_status hti_map_open(hti_run *run, hti_frame *parent, const hti_step *step, ht
         for (size_t m = 0; m < node->n_map_over; m++)
             if (node->map_over[m] == step->child_in[c]) over[m] = (uint32_t)c;
     }
-    const opening o = {plan, parent, node, values, over, node->n_map_over, node->map_mode};
-    const ht_status status = open_map(run, &o, out, err);
+    const hti_opening o = {plan, parent, node, values, over, node->n_map_over, node->map_mode, 0};
+    const ht_status status = hti_map_open_with(run, &o, out, err);
     return status == HT_OK ? HT_OK : hti_fail_context(err, status, "node '%s'", node->name);
 }
 
@@ -272,7 +263,7 @@ ht_status hti_map_finish(hti_open_map *map, hti_frame *parent, const hti_step *s
 void hti_run_event(hti_run *run, ht_event_kind kind, const hti_frame *frame, const char *node, uint64_t n)
 {
     if (!run->options->event) return;
-    const ht_event event = {kind, node, frame ? frame->map->depth : 0, frame ? frame->item : 0, n};
+    const ht_event event = {kind, node, frame ? frame->map->depth : 0, frame ? hti_frame_item(frame) : 0, n};
     hti_mutex_lock(run->lock);
     run->options->event(run->options->ud, &event);
     hti_mutex_unlock(run->lock);
@@ -280,8 +271,9 @@ void hti_run_event(hti_run *run, ht_event_kind kind, const hti_frame *frame, con
 
 /* ---- whole runs ---- */
 
-static ht_status execute(hti_run *run, hti_open_map *root, ht_error *err)
+ht_status hti_map_run(hti_run *run, hti_open_map *root, ht_error *err)
 {
+    if (run->workers && root->mapped) return hti_map_run_remote(run, root, err);
     if (!root->plan->may_park) return hti_map_run_plain(run, root, err);
     return hti_rounds_run(run, root, err);
 }
@@ -362,40 +354,76 @@ static ht_status open_root(hti_run *run, const ht_plan *plan, const root_inputs 
         for (size_t m = 0; m < options->n_map_over; m++)
             if (!strcmp(options->map_over[m], plan->inputs[p])) over[m] = (uint32_t)p;
     }
-    const opening o = {plan, NULL, NULL, values, over, options->n_map_over, options->map_mode};
-    return open_map(run, &o, out, err);
+    const hti_opening o = {plan, NULL, NULL, values, over, options->n_map_over, options->map_mode, 0};
+    return hti_map_open_with(run, &o, out, err);
 }
 
 static ht_status run_planned(hti_run *run, const ht_plan *plan, const root_inputs *in, ht_value *out, ht_error *err)
 {
     hti_open_map *root;
     HT_TRY(open_root(run, plan, in, &root, err));
-    ht_status status = execute(run, root, err);
+    ht_status status = hti_map_run(run, root, err);
     if (status == HT_OK) status = root->mapped ? collect_list(root, out, err) : collect_struct(root, out, err);
     hti_map_close(root);
     return status;
 }
 
-static ht_status start_run(hti_run *run, const ht_plan *plan, const root_inputs *in, ht_value *out, ht_error *err)
+ht_status hti_run_init(hti_run *run, const ht_run_options *options, ht_error *err)
 {
-    const ht_run_options *options = run->options;
-    ht_pool *own = NULL;
+    *run = (hti_run){.options = options};
     run->window = options->window ? options->window : HTI_WINDOW;
     run->batch_max = options->batch_max ? options->batch_max : SIZE_MAX;
     run->lock = hti_mutex_new();
     run->arrived = hti_cond_new();
-    ht_status status = run->lock && run->arrived ? HT_OK : HTI_NO_MEMORY(err);
-    if (status == HT_OK && options->engine == HT_ENGINE_THREADS) {
-        if (!options->pool) status = ht_pool_new(0, &own, err);
-        run->pool = options->pool ? options->pool : own;
-    }
-    if (status == HT_OK) status = run_planned(run, plan, in, out, err);
-    ht_pool_free(own);
+    return run->lock && run->arrived ? HT_OK : HTI_NO_MEMORY(err);
+}
+
+void hti_run_deinit(hti_run *run)
+{
     hti_cond_free(run->arrived);
     hti_mutex_free(run->lock);
     hti_free(run->runnable.at);
     hti_free(run->parked.at);
+}
+
+/* What travels to other processes is looked at before anything runs. */
+static ht_status prepare_workers(hti_run *run, const ht_plan *plan, const root_inputs *in, ht_error *err)
+{
+    const ht_run_options *options = run->options;
+    if (!options->registry) return HT_FAIL(err, INVALID, "the processes engine needs a registry");
+    HT_TRY(hti_plan_check_remote(plan, options->registry, err));
+    for (size_t i = 0; i < in->n; i++) {
+        const ht_status status = hti_value_can_travel(in->values[i], err);
+        if (status != HT_OK) return hti_fail_context(err, status, "input '%s'", in->names[i]);
+    }
+    run->n_workers = options->n_workers ? options->n_workers : hti_cpu_count();
+    return hti_registry_workers(options->registry, run->n_workers, &run->workers, err);
+}
+
+static ht_status start_run(const ht_run_options *options, const ht_plan *plan, const root_inputs *in, ht_value *out,
+                           ht_error *err)
+{
+    hti_run run;
+    ht_pool *own = NULL;
+    ht_status status = hti_run_init(&run, options, err);
+    if (status == HT_OK && options->engine == HT_ENGINE_THREADS) {
+        if (!options->pool) status = ht_pool_new(options->n_workers, &own, err);
+        run.pool = options->pool ? options->pool : own;
+    }
+    if (status == HT_OK && options->engine == HT_ENGINE_PROCESSES) status = prepare_workers(&run, plan, in, err);
+    if (status == HT_OK) status = run_planned(&run, plan, in, out, err);
+    ht_pool_free(own);
+    hti_run_deinit(&run);
     return status;
+}
+
+static ht_status check_options(const ht_run_options *options, ht_error *err)
+{
+    if (options->map_mode != HT_MAP_ZIP && options->map_mode != HT_MAP_PRODUCT)
+        return HT_FAIL(err, INVALID, "the map mode is zip or product, not %d", (int)options->map_mode);
+    if (options->engine < HT_ENGINE_SEQUENTIAL || options->engine > HT_ENGINE_PROCESSES)
+        return HT_FAIL(err, INVALID, "the engine is sequential, threads or processes, not %d", (int)options->engine);
+    return HT_OK;
 }
 
 static ht_status run_pipeline(const ht_pipeline *pipeline, ht_value inputs, const ht_run_options *options,
@@ -403,18 +431,54 @@ static ht_status run_pipeline(const ht_pipeline *pipeline, ht_value inputs, cons
 {
     root_inputs in = {0};
     ht_plan *plan = NULL;
-    hti_run run = {.options = options};
-    if (options->map_mode != HT_MAP_ZIP && options->map_mode != HT_MAP_PRODUCT)
-        return HT_FAIL(err, INVALID, "the map mode is zip or product, not %d", (int)options->map_mode);
-    if (options->engine != HT_ENGINE_SEQUENTIAL && options->engine != HT_ENGINE_THREADS)
-        return HT_FAIL(err, INVALID, "the engine is sequential or threads, not %d", (int)options->engine);
+    HT_TRY(check_options(options, err));
     hti_arena_init(&in.arena);
     ht_status status = read_inputs(&in, inputs, options, err);
     const hti_plan_request request = {
         options->n_outputs ? options->outputs : NULL, options->n_outputs, in.names, in.mapped, in.n, 0};
     if (status == HT_OK) status = hti_plan_make_root(pipeline, &request, &plan, err);
-    if (status == HT_OK) status = start_run(&run, plan, &in, out, err);
+    if (status == HT_OK) status = start_run(options, plan, &in, out, err);
     ht_plan_release(plan);
+    hti_arena_deinit(&in.arena);
+    return status;
+}
+
+/* Every input of the plan must be there, and nothing else. */
+static ht_status match_inputs(const ht_plan *plan, const root_inputs *in, ht_error *err)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        size_t at = 0;
+        while (at < plan->n_inputs && strcmp(plan->inputs[at], in->names[i]) != 0) at++;
+        if (at == plan->n_inputs)
+            return hti_fail_choices(err, "unknown input", in->names[i], plan->inputs, plan->n_inputs);
+    }
+    for (size_t p = 0; p < plan->n_inputs; p++) {
+        size_t at = 0;
+        while (at < in->n && strcmp(plan->inputs[p], in->names[at]) != 0) at++;
+        if (at == in->n)
+            return HT_FAIL(err, INVALID, "plan of '%s': missing input: %s", plan->pipeline, plan->inputs[p]);
+    }
+    return HT_OK;
+}
+
+ht_status ht_plan_run(const ht_plan *plan, ht_value inputs, const ht_run_options *options, ht_value *out, ht_error *err)
+{
+    ht_run_options own = options ? *options : (ht_run_options){HT_DESC(ht_run_options)};
+    const char *over[HTI_MAX_INPUTS];
+    root_inputs in = {0};
+    *out = ht_value_null();
+    own.n_map_over = 0;
+    own.map_over = over;
+    HT_TRY(check_options(&own, err));
+    if (own.n_outputs) return HT_FAIL(err, INVALID, "the outputs of a plan are chosen where it is made");
+    if (plan->n_inputs > HTI_MAX_INPUTS)
+        return HT_FAIL(err, LIMIT, "a run with %zu inputs; at most %d", plan->n_inputs, HTI_MAX_INPUTS);
+    for (size_t i = 0; i < plan->n_inputs; i++)
+        if (!(plan->input_at[i] & HTI_SHARED)) over[own.n_map_over++] = plan->inputs[i];
+    hti_arena_init(&in.arena);
+    ht_status status = read_inputs(&in, inputs, &own, err);
+    if (status == HT_OK) status = match_inputs(plan, &in, err);
+    if (status == HT_OK) status = start_run(&own, plan, &in, out, err);
     hti_arena_deinit(&in.arena);
     return status;
 }

@@ -7,6 +7,7 @@
 #ifndef HTI_FLOW_RUN_INT_H
 #define HTI_FLOW_RUN_INT_H
 
+#include "engine/engine.h"
 #include "flow_int.h"
 
 typedef struct hti_frame hti_frame;
@@ -19,6 +20,7 @@ typedef struct hti_open_map {
     hti_frame *parent;    /* parked on it, NULL: the outermost */
     bool mapped;
     uint32_t depth;
+    uint64_t base;          /* number of its first item: of a slice not 0 */
     size_t n, next, n_done; /* items: all, admitted, ended */
     ht_value *shared;       /* [plan's n_shared] owned */
     const ht_value **items; /* [plan's n_inputs] of each mapped input, borrowed from the lists that `lists` keep */
@@ -87,7 +89,9 @@ typedef struct hti_found {
 
 struct hti_run {
     const ht_run_options *options;
-    ht_pool *pool; /* NULL: sequential */
+    ht_pool *pool;        /* NULL: one thread */
+    hti_workers *workers; /* [n_workers] of the processes engine, else NULL */
+    size_t n_workers;
     size_t window, batch_max;
     hti_open_map *first, *last; /* open maps, in the order in which they admit items */
     size_t n_fresh;             /* of the last ones, opened since the last admission */
@@ -104,6 +108,8 @@ static inline ht_value hti_frame_value(const hti_frame *frame, uint32_t place)
 {
     return place & HTI_SHARED ? frame->map->shared[place & ~HTI_SHARED] : frame->values[place];
 }
+/* Its number in the whole map, which may be cut into slices. */
+static inline uint64_t hti_frame_item(const hti_frame *frame) { return frame->map->base + frame->item; }
 /* An argument of the call that a frame waits for. */
 static inline ht_value hti_frame_argument(const hti_frame *frame, size_t i)
 {
@@ -114,7 +120,24 @@ HT_CHECKED ht_status hti_frames_push(hti_frames *frames, hti_frame *frame, ht_er
 /* By number. */
 void hti_frames_sort(hti_frames *frames);
 
-/* run.c: maps */
+/* What opens a map: a value for each of the plan's inputs; `over` lists the mapped ones in their order. */
+typedef struct hti_opening {
+    const ht_plan *plan;
+    hti_frame *parent;
+    const hti_node *node;
+    const ht_value *values; /* [plan's n_inputs] borrowed */
+    const uint32_t *over;   /* [n_over] */
+    size_t n_over;
+    ht_map_mode mode;
+    uint64_t base;
+} hti_opening;
+
+/* run.c: runs and maps */
+HT_CHECKED ht_status hti_run_init(hti_run *run, const ht_run_options *options, ht_error *err);
+void hti_run_deinit(hti_run *run); /* also after a failed init */
+HT_CHECKED ht_status hti_map_open_with(hti_run *run, const hti_opening *o, hti_open_map **out, ht_error *err);
+/* All items of the outermost map, however the run's engine does it. */
+HT_CHECKED ht_status hti_map_run(hti_run *run, hti_open_map *root, ht_error *err);
 HT_CHECKED ht_status hti_map_open(hti_run *run, hti_frame *parent, const hti_step *step, hti_open_map **out,
                                   ht_error *err);
 /* A fresh or spare frame of the map's next item, its mapped inputs in place. */
@@ -133,6 +156,8 @@ void hti_run_event(hti_run *run, ht_event_kind kind, const hti_frame *frame, con
 void hti_frame_run(hti_frame *frame, hti_found *found);
 /* Puts "node 'x', item 3" in front of a message. */
 ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err);
+/* The same for the maps around a frame: "in 'x', item 3". */
+ht_status hti_frame_fail_around(const hti_frame *parent, ht_status status, ht_error *err);
 void hti_frame_release(hti_frame *frame);
 void hti_body_free(ht_body *body);
 /* The answer of an awaited call; takes value and, copied, the message. */
@@ -143,6 +168,9 @@ HT_CHECKED ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error
 
 /* batch.c: calls some of the parked frames, which become runnable in frame order; the others stay. */
 HT_CHECKED ht_status hti_batches_fire(hti_run *run, ht_error *err);
+
+/* remote.c: all items of a map in worker processes; what may not go there is told before. */
+HT_CHECKED ht_status hti_map_run_remote(hti_run *run, hti_open_map *map, ht_error *err);
 
 /* rounds.c: until the map is done. */
 HT_CHECKED ht_status hti_rounds_run(hti_run *run, hti_open_map *root, ht_error *err);

@@ -4,7 +4,7 @@
  * Everything that the runtime calls of a program goes through here, so counting, retries, and the rule that a failed
  * call leaves no output behind stand once.
  */
-#include "flow_int.h"
+#include "registry_int.h"
 
 /* ---- a started call that somebody waits for ---- */
 
@@ -82,6 +82,8 @@ static ht_status call_once(const hti_target *target, void *self, size_t n, const
         count.starts = 1;
     }
     if (target->instance) hti_instance_count(target->instance, count);
+    if (target->instance && hti_instance_is_away(target->instance))
+        return hti_target_call_away(target, n, in, out, err);
     return target->forms->batch && !alone ? target->forms->batch(self, n, in, out, err)
                                           : call_row(target, self, in, out, err);
 }
@@ -89,10 +91,12 @@ static ht_status call_once(const hti_target *target, void *self, size_t n, const
 ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *in, ht_value *const *out, ht_error *err)
 {
     void *self = target->self;
-    if (target->instance) HT_TRY(hti_instance_take(target->instance, &self, err));
+    const bool takes = target->instance && !hti_instance_is_away(target->instance);
+    if (takes) HT_TRY(hti_instance_take(target->instance, &self, err));
     ht_status status = HT_OK;
     for (uint32_t try = 0; try <= target->forms->max_retries; try++) {
         ht_error why = {HT_OK, ""};
+        if (try) hti_sleep_ns((uint64_t)target->forms->retry_wait_ms * 1000000 << HTI_MIN(try - 1, 10));
         status = call_once(target, self, n, in, out, &why);
         if (status == HT_OK) break;
         for (size_t o = 0; o < target->n_outputs; o++) hti_values_release(out[o], n);
@@ -100,7 +104,7 @@ ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *i
         (void)hti_fail(err, status, "%s", why.message);
         if (status == HT_CANCELLED || status == HT_NO_MEMORY) break;
     }
-    if (target->instance) hti_instance_give(target->instance, self);
+    if (takes) hti_instance_give(target->instance, self);
     return status;
 }
 

@@ -1,0 +1,368 @@
+/*
+ * remote.c - maps in worker processes: cut into slices here, run by serve.c there (docs/formats/slices.md).
+ *
+ * A slice is a run of items in order, cut at multiples of the plan's batch sizes, about four a worker, so that the cut
+ * depends on the number of items and workers and never on time. What all slices share (the plan, values that are not
+ * mapped) is a job that travels to each worker once. Results, events and failures are taken in the order of the slices,
+ * whatever the order in which they come.
+ */
+#include "fields.h"
+#include "registry_int.h"
+#include "run_int.h"
+
+enum { SLICES_PER_WORKER = 4, AHEAD_PER_WORKER = 2 };
+
+/* ---- what may travel ---- */
+
+ht_status hti_value_can_travel(ht_value value, ht_error *err)
+{
+    size_t n;
+    const ht_value *items = ht_value_items(value, &n);
+    const ht_type *type = ht_value_type(value);
+    if (type && !type->encode)
+        return HT_FAIL(err, UNSUPPORTED, "'%s' has no codec, so it cannot leave this process", type->name);
+    for (size_t i = 0; i < n; i++) HT_TRY(hti_value_can_travel(items[i], err));
+    return HT_OK;
+}
+
+static ht_status check_code(const hti_node *node, const ht_registry *registry, ht_error *err)
+{
+    if (node->kind == HTI_NODE_METHOD) {
+        const ht_class *cls = hti_instance_class(node->instance);
+        if (ht_registry_class(registry, cls->name) == cls)
+            return hti_value_can_travel(hti_instance_args(node->instance), err);
+        return HT_FAIL(err, UNSUPPORTED, "class '%s' is not in the registry, so no other process can make it",
+                       cls->name);
+    }
+    const ht_node_desc *desc = ht_registry_node(registry, node->type);
+    if (!desc)
+        return HT_FAIL(err, UNSUPPORTED, "type '%s' is not in the registry, so no other process knows it", node->type);
+    if (desc->forms.row != node->forms.row || desc->forms.batch != node->forms.batch ||
+        desc->forms.start != node->forms.start || desc->forms.body != node->forms.body || desc->self != node->self)
+        return HT_FAIL(err, UNSUPPORTED, "the registry's type '%s' is another function", node->type);
+    return HT_OK;
+}
+
+/* Everything below a map; depth is bounded by HTI_MAX_NESTING. */
+static ht_status check_mapped(const ht_plan *plan, const ht_registry *registry, ht_error *err)
+{
+    for (size_t s = 0; s < plan->n_steps; s++) {
+        const hti_step *step = &plan->steps[s];
+        const ht_status status =
+            step->child ? check_mapped(step->child, registry, err) : check_code(step->node, registry, err);
+        if (status != HT_OK) return hti_fail_context(err, status, "node '%s'", step->node->name);
+    }
+    for (size_t i = 0; i < plan->n_constants; i++) HT_TRY(hti_value_can_travel(plan->constants[i], err));
+    return HT_OK;
+}
+
+static bool maps_itself(const ht_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_inputs; i++)
+        if (!(plan->input_at[i] & HTI_SHARED)) return true;
+    return false;
+}
+
+ht_status hti_plan_check_remote(const ht_plan *plan, const ht_registry *registry, ht_error *err)
+{
+    if (maps_itself(plan)) return check_mapped(plan, registry, err);
+    for (size_t s = 0; s < plan->n_steps; s++) {
+        const hti_step *step = &plan->steps[s];
+        if (!step->child) continue;
+        const ht_status status = hti_plan_check_remote(step->child, registry, err);
+        if (status != HT_OK) return hti_fail_context(err, status, "node '%s'", step->node->name);
+    }
+    return HT_OK;
+}
+
+/* ---- the job ---- */
+
+static ht_status shared_value(const hti_open_map *map, ht_value *out, ht_error *err)
+{
+    const ht_plan *plan = map->plan;
+    return ht_value_list(map->shared, plan->n_shared - plan->n_constants, out, err);
+}
+
+static ht_status encode_job(const hti_run *run, const hti_open_map *map, ht_writer *writer, ht_error *err)
+{
+    hti_fields f = {.err = err};
+    ht_value plan = ht_value_null(), shared = ht_value_null(), job;
+    f.status = hti_plan_value(map->plan, &plan, err);
+    hti_fields_take(&f, "plan", plan);
+    if (f.status == HT_OK) f.status = shared_value(map, &shared, err);
+    hti_fields_take(&f, "shared", shared);
+    hti_fields_take(&f, "window", ht_value_int((int64_t)run->window));
+    hti_fields_take(&f, "batch_max", ht_value_int((int64_t)HTI_MIN(run->batch_max, (size_t)INT64_MAX)));
+    hti_fields_take(&f, "events", ht_value_bool(run->options->event != NULL));
+    HT_TRY(hti_fields_end(&f, &job));
+    const ht_status status = ht_value_encode(job, writer, err);
+    ht_value_release(job);
+    return status;
+}
+
+ht_status hti_bytes_key(const void *data, size_t len, ht_key *out, ht_error *err)
+{
+    hti_hasher *hasher = hti_hasher_new();
+    if (!hasher) return HTI_NO_MEMORY(err);
+    hti_hasher_add(hasher, data, len);
+    hti_hasher_finish128(hasher, &out->low, &out->high);
+    hti_hasher_free(hasher);
+    return HT_OK;
+}
+
+/* ---- slices ---- */
+
+typedef struct slice {
+    struct cutting *of;
+    size_t first, n;
+    ht_writer *data;
+    bool sent, done;
+    ht_status status;
+    hti_buffer reply; /* or the message of a failure */
+} slice;
+
+typedef struct cutting {
+    hti_run *run;
+    hti_open_map *map;
+    ht_writer *job;
+    ht_key key;
+    slice *slices; /* [n_slices] */
+    size_t n_slices, next, n_out;
+} cutting;
+
+static size_t largest_batch(const ht_plan *plan)
+{
+    size_t most = 1;
+    for (size_t s = 0; s < plan->n_steps; s++) {
+        const hti_step *step = &plan->steps[s];
+        most = HTI_MAX(most, step->child ? largest_batch(step->child) : step->node->forms.batch_size);
+    }
+    return most;
+}
+
+static ht_status cut(cutting *c, ht_error *err)
+{
+    const size_t n = c->map->n, workers = c->run->n_workers;
+    const size_t batch = largest_batch(c->map->plan), wanted = SLICES_PER_WORKER * workers;
+    const size_t per = ((n + wanted - 1) / wanted + batch - 1) / batch * batch;
+    c->n_slices = (n + per - 1) / per;
+    c->slices = hti_alloc_zero(hti_mul(c->n_slices, sizeof *c->slices));
+    if (!c->slices) return HTI_NO_MEMORY(err);
+    for (size_t i = 0; i < c->n_slices; i++) {
+        c->slices[i] = (slice){.of = c, .first = i * per, .n = HTI_MIN(per, n - i * per)};
+        hti_buffer_init(&c->slices[i].reply);
+    }
+    return HT_OK;
+}
+
+/* One list for each mapped input, in the order of the plan's inputs. */
+static ht_status encode_slice(const cutting *c, slice *s, ht_error *err)
+{
+    const hti_open_map *map = c->map;
+    const ht_plan *plan = map->plan;
+    ht_value lists[HTI_MAX_INPUTS], value;
+    ht_value *items = HTI_NEW_ARRAY(ht_value, s->n);
+    ht_status status = items ? ht_writer_new(&s->data, err) : HTI_NO_MEMORY(err);
+    size_t n_lists = 0;
+    for (size_t i = 0; status == HT_OK && i < plan->n_inputs; i++) {
+        if (!map->items[i]) continue;
+        for (size_t k = 0; k < s->n; k++) items[k] = map->items[i][(s->first + k) / map->stride[i] % map->len[i]];
+        status = ht_value_list(items, s->n, &lists[n_lists], err);
+        if (status == HT_OK) n_lists++;
+    }
+    hti_fields f = {.err = err, .status = status};
+    ht_value all = ht_value_null();
+    if (status == HT_OK) f.status = ht_value_list(lists, n_lists, &all, err);
+    hti_values_release(lists, n_lists);
+    hti_free(items);
+    hti_fields_take(&f, "first", ht_value_int((int64_t)(map->base + s->first)));
+    hti_fields_take(&f, "lists", all);
+    HT_TRY(hti_fields_end(&f, &value));
+    status = ht_value_encode(value, s->data, err);
+    ht_value_release(value);
+    return status;
+}
+
+/* On the workers' thread. */
+static void slice_done(void *ud, ht_status status, const void *reply, size_t len, const char *message)
+{
+    slice *s = ud;
+    hti_run *run = s->of->run;
+    if (status == HT_OK)
+        hti_buffer_append(&s->reply, reply, len);
+    else
+        hti_buffer_text(&s->reply, message);
+    hti_mutex_lock(run->lock);
+    s->status = status;
+    s->done = true;
+    hti_cond_signal(run->arrived);
+    hti_mutex_unlock(run->lock);
+}
+
+static ht_status send(cutting *c, slice *s, ht_error *err)
+{
+    HT_TRY(encode_slice(c, s, err));
+    hti_work work = {.key = c->key, .crashes = 1, .done = slice_done, .ud = s};
+    work.job = ht_writer_data(c->job, &work.job_len);
+    work.data = ht_writer_data(s->data, &work.len);
+    HT_TRY(hti_workers_submit(c->run->workers, &work, err));
+    s->sent = true;
+    c->n_out++;
+    return HT_OK;
+}
+
+static void await(hti_run *run, const slice *s)
+{
+    hti_mutex_lock(run->lock);
+    while (!s->done) hti_cond_wait(run->arrived, run->lock);
+    hti_mutex_unlock(run->lock);
+}
+
+/* ---- what a slice gave ---- */
+
+static ht_status take_outputs(cutting *c, const slice *s, ht_value reply, ht_error *err)
+{
+    hti_open_map *map = c->map;
+    ht_value lists, skipped;
+    size_t n_lists, n, n_skipped;
+    if (!ht_value_field(reply, "out", &lists) || !ht_value_field(reply, "skipped", &skipped))
+        return HT_FAIL(err, INTERNAL, "a worker's reply is not whole");
+    const ht_value *columns = ht_value_items(lists, &n_lists);
+    if (n_lists != map->plan->n_outputs) return HT_FAIL(err, INTERNAL, "a worker's reply has %zu columns", n_lists);
+    for (size_t o = 0; o < n_lists; o++) {
+        const ht_value *rows = ht_value_items(columns[o], &n);
+        if (n != s->n) return HT_FAIL(err, INTERNAL, "a worker's reply has %zu rows, not %zu", n, s->n);
+        for (size_t k = 0; k < n; k++) map->out[o * map->n + s->first + k] = ht_value_retain(rows[k]);
+    }
+    const ht_value *at = ht_value_items(skipped, &n_skipped);
+    for (size_t k = 0; k < n_skipped; k++) {
+        if (at[k].kind != HT_KIND_INT || at[k].as.integer < 0 || (size_t)at[k].as.integer >= s->n)
+            return HT_FAIL(err, INTERNAL, "a worker's reply skips what it was not given");
+        map->skipped[s->first + (size_t)at[k].as.integer] = true;
+    }
+    return HT_OK;
+}
+
+static void replay(hti_run *run, uint32_t depth, ht_value reply)
+{
+    ht_value events;
+    size_t n;
+    if (!run->options->event || !ht_value_field(reply, "events", &events)) return;
+    const ht_value *list = ht_value_items(events, &n);
+    for (size_t i = 0; i < n; i++) {
+        size_t n_parts;
+        const ht_value *part = ht_value_items(list[i], &n_parts);
+        if (n_parts != 5 || part[1].kind != HT_KIND_STRING) continue;
+        const ht_event event = {(ht_event_kind)part[0].as.integer, ht_value_text(part[1]).data,
+                                depth + (uint32_t)part[2].as.integer, (uint64_t)part[3].as.integer,
+                                (uint64_t)part[4].as.integer};
+        hti_mutex_lock(run->lock);
+        run->options->event(run->options->ud, &event);
+        hti_mutex_unlock(run->lock);
+    }
+}
+
+static ht_status take_slice(cutting *c, slice *s, ht_error *err)
+{
+    ht_value reply;
+    HT_TRY(hti_buffer_status(&s->reply, err));
+    if (s->status != HT_OK) {
+        const ht_status status = hti_fail(err, s->status, "%s", hti_buffer_view(&s->reply).data);
+        return hti_frame_fail_around(c->map->parent, status, err);
+    }
+    HT_TRY(ht_value_decode(s->reply.data, s->reply.len, c->run->options->registry, &reply, err));
+    const ht_status status = take_outputs(c, s, reply, err);
+    if (status == HT_OK) replay(c->run, c->map->depth, reply);
+    ht_value_release(reply);
+    hti_buffer_clear(&s->reply);
+    return status;
+}
+
+static bool is_cancelled(const hti_run *run)
+{
+    const ht_monitor *monitor = run->options->monitor;
+    return monitor && monitor->cancelled && monitor->cancelled(monitor->ud);
+}
+
+/* Keeps a few slices ahead of the one that is taken; the first failure in their order ends it. */
+static ht_status run_slices(cutting *c, ht_error *err)
+{
+    const size_t ahead = AHEAD_PER_WORKER * c->run->n_workers;
+    ht_status status = HT_OK;
+    for (size_t i = 0; status == HT_OK && i < c->n_slices; i++) {
+        if (is_cancelled(c->run)) return HT_FAIL(err, CANCELLED, "cancelled");
+        for (; status == HT_OK && c->next < HTI_MIN(i + ahead, c->n_slices); c->next++)
+            status = send(c, &c->slices[c->next], err);
+        if (status != HT_OK) return status;
+        await(c->run, &c->slices[i]);
+        status = take_slice(c, &c->slices[i], err);
+    }
+    return status;
+}
+
+static void end_cutting(cutting *c)
+{
+    for (size_t i = 0; c->slices && i < c->n_slices; i++) {
+        slice *s = &c->slices[i];
+        if (s->sent) await(c->run, s);
+        ht_writer_free(s->data);
+        hti_buffer_deinit(&s->reply);
+    }
+    hti_free(c->slices);
+    ht_writer_free(c->job);
+}
+
+ht_status hti_map_run_remote(hti_run *run, hti_open_map *map, ht_error *err)
+{
+    cutting c = {.run = run, .map = map};
+    size_t len;
+    if (map->n == 0) return HT_OK;
+    ht_status status = ht_writer_new(&c.job, err);
+    if (status == HT_OK) status = encode_job(run, map, c.job, err);
+    if (status == HT_OK) {
+        const void *data = ht_writer_data(c.job, &len);
+        status = hti_bytes_key(data, len, &c.key, err);
+    }
+    if (status == HT_OK) status = cut(&c, err);
+    if (status == HT_OK) status = run_slices(&c, err);
+    end_cutting(&c);
+    return status;
+}
+
+/* ---- workers ---- */
+
+ht_status hti_registry_start(ht_registry *registry, size_t n, hti_workers **out, ht_error *err)
+{
+    const char **argv = HTI_NEW_ARRAY(const char *, 3 + 2 * registry->n_plugins);
+    size_t k = 0;
+    *out = NULL;
+    if (!argv) return HTI_NO_MEMORY(err);
+    argv[k++] = registry->is_program ? "/proc/self/exe" : "hound";
+    argv[k++] = registry->is_program ? HTI_WORKER_FLAG : "worker";
+    for (size_t i = 0; !registry->is_program && i < registry->n_plugins; i++) {
+        argv[k++] = "--plugin";
+        argv[k++] = registry->plugins[i];
+    }
+    argv[k] = NULL;
+    const hti_workers_options options = {.argv = argv, .n = n};
+    const ht_status status = hti_workers_new(&options, out, err);
+    hti_free(argv);
+    return status;
+}
+
+ht_status hti_registry_workers(ht_registry *registry, size_t n, hti_workers **out, ht_error *err)
+{
+    ht_status status = HT_OK;
+    hti_mutex_lock(registry->lock);
+    if (registry->workers && registry->n_workers != n) {
+        hti_workers_free(registry->workers);
+        registry->workers = NULL;
+    }
+    if (!registry->workers) {
+        status = hti_registry_start(registry, n, &registry->workers, err);
+        registry->n_workers = n;
+    }
+    *out = registry->workers;
+    hti_mutex_unlock(registry->lock);
+    return status;
+}

@@ -1,0 +1,262 @@
+/*
+ * serve.c - the other end of remote.c: what a worker process does with a job and its pieces.
+ *
+ * A job is decoded once and kept, least recently used out first; its pieces name it by key. Two kinds: {plan, shared,
+ * ...} whose pieces are slices of a map, and {instance} whose pieces are calls of a method in a process of its own.
+ * Everything is checked as it comes: the parent is trusted to be a program of ours, not to be free of faults.
+ */
+#include "fields.h"
+#include "registry_int.h"
+#include "run_int.h"
+
+/* ---- jobs ---- */
+
+static void drop_job(hti_kept_job *job)
+{
+    ht_plan_release(job->plan);
+    ht_value_release(job->job);
+    *job = (hti_kept_job){.job = ht_value_null()};
+}
+
+void hti_serve_end(ht_registry *registry)
+{
+    for (size_t i = 0; i < HTI_KEPT_JOBS; i++) drop_job(&registry->jobs[i]);
+}
+
+static ht_status read_job(ht_registry *registry, const void *data, size_t len, hti_kept_job *out, ht_error *err)
+{
+    ht_value plan;
+    HT_TRY(ht_value_decode(data, len, registry, &out->job, err));
+    if (!ht_value_field(out->job, "plan", &plan)) return HT_OK;
+    return hti_plan_of_value(registry, plan, &out->plan, err);
+}
+
+static ht_status find_job(ht_registry *registry, ht_key key, const void *data, size_t len, hti_kept_job **out,
+                          ht_error *err)
+{
+    hti_kept_job *oldest = &registry->jobs[0];
+    for (size_t i = 0; i < HTI_KEPT_JOBS; i++) {
+        hti_kept_job *job = &registry->jobs[i];
+        if (job->used && job->key.low == key.low && job->key.high == key.high) {
+            job->used = ++registry->n_served;
+            *out = job;
+            return HT_OK;
+        }
+        if (job->used < oldest->used) oldest = job;
+    }
+    if (!data) return HT_FAIL(err, NOT_FOUND, "the job is not known here");
+    drop_job(oldest);
+    const ht_status status = read_job(registry, data, len, oldest, err);
+    if (status != HT_OK) {
+        drop_job(oldest);
+        return status == HT_NOT_FOUND ? hti_fail_context(err, HT_FAILED, "in a worker") : status;
+    }
+    oldest->key = key;
+    oldest->used = ++registry->n_served;
+    *out = oldest;
+    return HT_OK;
+}
+
+static int64_t int_field(ht_value value, const char *name, int64_t otherwise)
+{
+    ht_value field;
+    return ht_value_field(value, name, &field) && field.kind == HT_KIND_INT ? field.as.integer : otherwise;
+}
+
+static bool true_field(ht_value value, const char *name)
+{
+    ht_value field;
+    return ht_value_field(value, name, &field) && field.kind == HT_KIND_BOOL && field.as.boolean;
+}
+
+/* ---- events ---- */
+
+typedef struct event_list {
+    ht_value *events; /* [n] */
+    size_t n, cap;
+    ht_status status;
+} event_list;
+
+static void note_event(void *ud, const ht_event *event)
+{
+    event_list *list = ud;
+    ht_value parts[5] = {ht_value_int(event->kind), ht_value_null(), ht_value_int(event->depth),
+                         ht_value_int((int64_t)event->item), ht_value_int((int64_t)event->n)};
+    if (list->status == HT_OK)
+        list->status = hti_reserve(&list->events, &list->cap, list->n + 1, sizeof *list->events, NULL);
+    if (list->status == HT_OK) list->status = ht_value_string(hti_text_of(event->node), &parts[1], NULL);
+    if (list->status == HT_OK) list->status = ht_value_list_take(parts, 5, &list->events[list->n], NULL);
+    if (list->status == HT_OK) list->n++;
+}
+
+/* ---- a slice ---- */
+
+static ht_status open_slice(hti_run *run, const hti_kept_job *job, ht_value slice, hti_open_map **out, ht_error *err)
+{
+    const ht_plan *plan = job->plan;
+    ht_value values[HTI_MAX_INPUTS] = {0}, shared_list, list_list;
+    uint32_t over[HTI_MAX_INPUTS] = {0};
+    size_t n_shared, n_lists, n_over = 0;
+    if (!ht_value_field(job->job, "shared", &shared_list) || !ht_value_field(slice, "lists", &list_list))
+        return HT_FAIL(err, PARSE, "a slice without its values");
+    const ht_value *shared = ht_value_items(shared_list, &n_shared), *lists = ht_value_items(list_list, &n_lists);
+    if (plan->n_inputs > HTI_MAX_INPUTS || n_shared != plan->n_shared - plan->n_constants ||
+        n_lists + n_shared != plan->n_inputs)
+        return HT_FAIL(err, PARSE, "a slice whose values are not those of its plan");
+    for (uint32_t i = 0; i < plan->n_inputs; i++) {
+        const uint32_t at = plan->input_at[i];
+        if (!(at & HTI_SHARED)) over[n_over] = i;
+        values[i] = at & HTI_SHARED ? shared[at & ~HTI_SHARED] : lists[n_over++];
+    }
+    const int64_t first = int_field(slice, "first", 0);
+    const hti_opening o = {plan, NULL, NULL, values, over, n_over, HT_MAP_ZIP, first < 0 ? 0 : (uint64_t)first};
+    return hti_map_open_with(run, &o, out, err);
+}
+
+static ht_status columns_of(const hti_open_map *map, ht_value *out, ht_error *err)
+{
+    const size_t n = map->plan->n_outputs;
+    ht_value *columns = HTI_NEW_ARRAY(ht_value, n);
+    ht_status status = columns ? HT_OK : HTI_NO_MEMORY(err);
+    size_t made = 0;
+    while (status == HT_OK && made < n) {
+        status = ht_value_list(map->out + made * map->n, map->n, &columns[made], err);
+        made += status == HT_OK;
+    }
+    if (status == HT_OK) status = ht_value_list(columns, n, out, err);
+    if (columns) hti_values_release(columns, made);
+    hti_free(columns);
+    return status;
+}
+
+static ht_status skipped_of(const hti_open_map *map, ht_value *out, ht_error *err)
+{
+    ht_value *items = HTI_NEW_ARRAY(ht_value, map->n);
+    size_t n = 0;
+    if (!items) return HTI_NO_MEMORY(err);
+    for (size_t i = 0; i < map->n; i++)
+        if (map->skipped[i]) items[n++] = ht_value_int((int64_t)i);
+    const ht_status status = ht_value_list(items, n, out, err);
+    hti_free(items);
+    return status;
+}
+
+static ht_status reply_slice(const hti_open_map *map, const event_list *events, ht_writer *writer, ht_error *err)
+{
+    ht_value columns = ht_value_null(), skipped = ht_value_null(), list = ht_value_null(), reply;
+    hti_fields f = {.err = err};
+    f.status = columns_of(map, &columns, err);
+    hti_fields_take(&f, "out", columns);
+    if (f.status == HT_OK) f.status = skipped_of(map, &skipped, err);
+    hti_fields_take(&f, "skipped", skipped);
+    if (f.status == HT_OK) f.status = ht_value_list(events->events, events->n, &list, err);
+    hti_fields_take(&f, "events", list);
+    HT_TRY(hti_fields_end(&f, &reply));
+    const ht_status status = ht_value_encode(reply, writer, err);
+    ht_value_release(reply);
+    return status;
+}
+
+static ht_status serve_slice(const hti_kept_job *job, ht_value slice, ht_writer *reply, ht_error *err)
+{
+    event_list events = {0};
+    ht_run_options options = {HT_DESC(ht_run_options)};
+    hti_run run;
+    hti_open_map *map = NULL;
+    options.window = (size_t)HTI_MAX(int_field(job->job, "window", 0), 0);
+    options.batch_max = (size_t)HTI_MAX(int_field(job->job, "batch_max", 0), 0);
+    if (true_field(job->job, "events")) {
+        options.event = note_event;
+        options.ud = &events;
+    }
+    ht_status status = hti_run_init(&run, &options, err);
+    if (status == HT_OK) status = open_slice(&run, job, slice, &map, err);
+    if (status == HT_OK) status = hti_map_run(&run, map, err);
+    if (status == HT_OK && events.status != HT_OK) status = HTI_NO_MEMORY(err);
+    if (status == HT_OK) status = reply_slice(map, &events, reply, err);
+    hti_map_close(map);
+    hti_run_deinit(&run);
+    hti_values_release(events.events, events.n);
+    hti_free(events.events);
+    return status;
+}
+
+/* ---- a call of a class in a process of its own ---- */
+
+static ht_status read_columns(ht_value call, ht_column *in, size_t *n_inputs, size_t n, ht_error *err)
+{
+    ht_value list, constant;
+    size_t n_constant;
+    if (!ht_value_field(call, "columns", &list) || !ht_value_field(call, "constant", &constant))
+        return HT_FAIL(err, PARSE, "a call without columns");
+    const ht_value *columns = ht_value_items(list, n_inputs), *flags = ht_value_items(constant, &n_constant);
+    if (*n_inputs > HTI_MAX_INPUTS || n_constant != *n_inputs) return HT_FAIL(err, PARSE, "a call with odd columns");
+    for (size_t i = 0; i < *n_inputs; i++) {
+        size_t rows;
+        in[i] = (ht_column){ht_value_items(columns[i], &rows), flags[i].as.boolean};
+        if (rows != (in[i].constant ? 1 : n)) return HT_FAIL(err, PARSE, "a call's column of %zu rows", rows);
+    }
+    return HT_OK;
+}
+
+static ht_status reply_call(const ht_value *out, size_t n, ht_writer *writer, ht_error *err)
+{
+    ht_value list;
+    HT_TRY(ht_value_list(out, n, &list, err));
+    const ht_status status = ht_value_encode(list, writer, err);
+    ht_value_release(list);
+    return status;
+}
+
+static ht_status serve_call(const hti_kept_job *job, ht_value call, ht_writer *reply, ht_error *err)
+{
+    ht_value instance = ht_value_null(), method = ht_value_null();
+    const ht_method *found;
+    ht_column in[HTI_MAX_INPUTS];
+    size_t n_inputs;
+    const size_t n = (size_t)HTI_MAX(int_field(call, "n", 0), 0);
+    (void)ht_value_field(job->job, "instance", &instance);
+    (void)ht_value_field(call, "method", &method);
+    ht_instance *object = ht_value_instance(instance);
+    if (!object || method.kind != HT_KIND_STRING || n == 0) return HT_FAIL(err, PARSE, "a call that is not whole");
+    HT_TRY(hti_instance_method(object, ht_value_text(method).data, &found, err));
+    HT_TRY(read_columns(call, in, &n_inputs, n, err));
+    if (n_inputs != found->n_inputs || (n > 1 && !found->forms.batch))
+        return HT_FAIL(err, PARSE, "a call of other form");
+    ht_value *out = HTI_NEW_ARRAY(ht_value, n);
+    if (!out) return HTI_NO_MEMORY(err);
+    for (size_t i = 0; i < n; i++) out[i] = ht_value_null();
+    hti_target target = hti_target_of_method(object, found);
+    ht_forms once = found->forms; /* the parent repeats what fails */
+    once.max_retries = 0;
+    target.forms = &once;
+    ht_status status = hti_target_call(&target, n, in, &out, err);
+    if (status == HT_OK) status = reply_call(out, n, reply, err);
+    hti_values_release(out, n);
+    hti_free(out);
+    return status;
+}
+
+ht_status hti_serve(void *ud, ht_key key, const void *job, size_t job_len, const void *data, size_t len,
+                    ht_writer *reply, ht_error *err)
+{
+    ht_registry *registry = ud;
+    hti_kept_job *kept;
+    ht_value piece;
+    HT_TRY(find_job(registry, key, job, job_len, &kept, err));
+    HT_TRY(ht_value_decode(data, len, registry, &piece, err));
+    ht_status status = kept->plan ? serve_slice(kept, piece, reply, err) : serve_call(kept, piece, reply, err);
+    ht_value_release(piece);
+    /* NOT_FOUND would ask for the job again. */
+    return status == HT_NOT_FOUND ? hti_fail_context(err, HT_FAILED, "in a worker") : status;
+}
+
+int ht_worker_main(int argc, char **argv, ht_registry *registry)
+{
+    if (argc < 2 || strcmp(argv[1], HTI_WORKER_FLAG) != 0) {
+        registry->is_program = true;
+        return -1;
+    }
+    registry->in_worker = true;
+    return hti_worker_serve(HTI_WORKER_FD, hti_serve, registry);
+}
