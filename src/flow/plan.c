@@ -93,20 +93,35 @@ static ht_status mark_requested(planner *p, ht_error *err)
 
 /* ---- what is needed, backwards ---- */
 
-/* Plans the nested pipeline for the outputs that are read; only its plan's inputs are needed. */
+/* Whether anything but its default gives an input of a node its value. */
+static bool is_provided(const planner *p, uint32_t at, size_t input)
+{
+    const hti_port *port = &p->pipeline->nodes[at]->inputs[input];
+    if (!port->has_default || p->graph.from[at][input] != UINT32_MAX) return true;
+    return p->given_of[root_number(&p->graph, port->name)] != UINT32_MAX || hti_pipeline_bound(p->pipeline, port->name);
+}
+
+/*
+ * Plans the nested pipeline for the outputs that are read; only its plan's inputs are needed. What nobody provides is
+ * not given to it, so that each node inside keeps its own default.
+ */
 static ht_status plan_child(planner *p, uint32_t at, ht_error *err)
 {
     const hti_node *node = p->pipeline->nodes[at];
     const char **outputs = HTI_ARENA_ARRAY(&p->scratch, const char *, node->n_outputs);
+    const char **given = HTI_ARENA_ARRAY(&p->scratch, const char *, node->n_inputs);
     bool *mapped = HTI_ARENA_ARRAY(&p->scratch, bool, node->n_inputs);
-    size_t n_outputs = 0;
-    if (!outputs || !mapped) return HTI_NO_MEMORY(err);
+    size_t n_outputs = 0, n_given = 0;
+    if (!outputs || !given || !mapped) return HTI_NO_MEMORY(err);
     for (size_t o = 0; o < node->n_outputs; o++)
         if (p->output_needed[p->graph.first_output[at] + o]) outputs[n_outputs++] = node->inner_outputs[o];
-    memset(mapped, 0, node->n_inputs);
-    for (size_t m = 0; m < node->n_map_over; m++) mapped[node->map_over[m]] = true;
-    const hti_plan_request request = {outputs, n_outputs,      node->inner_inputs,
-                                      mapped,  node->n_inputs, p->request->depth + 1};
+    for (size_t i = 0; i < node->n_inputs; i++) {
+        if (!is_provided(p, at, i)) continue;
+        mapped[n_given] = false;
+        for (size_t m = 0; m < node->n_map_over; m++) mapped[n_given] |= node->map_over[m] == i;
+        given[n_given++] = node->inner_inputs[i];
+    }
+    const hti_plan_request request = {outputs, n_outputs, given, mapped, n_given, p->request->depth + 1};
     if (request.depth > HTI_MAX_NESTING)
         return HT_FAIL(err, LIMIT, "pipelines are nested more than %d deep", HTI_MAX_NESTING);
     const ht_status status = hti_plan_make(node->inner, &request, &p->children[at], err);

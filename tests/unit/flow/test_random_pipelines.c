@@ -2,15 +2,19 @@
  * test_random_pipelines.c - random pipelines against a recursive evaluator that knows nothing of plans, frames or
  * rounds.
  *
- *     test_random_pipelines [N [SEED]]     N pipelines, default 3,000
+ *     test_random_pipelines [N [SEED [N_PROCESSES]]]     N pipelines, default 3,000; every so many in processes too
  *
  * Graphs, nesting, zip and product maps, pruning, defaults, every form of a node (row, batch, both, started and ended
  * by another thread, bodies that await a method), failures with each policy. For any engine, window and batch size the
- * result equals the evaluator's, value by value, or both fail; and the same rows meet in the same calls.
+ * result equals the evaluator's, value by value, or both fail; and the same rows meet in the same calls. A plan printed
+ * as JSON and loaded again prints and gives the same.
+ *
+ * What a node computes travels as the default of its last input, so that worker processes, which are this program, need
+ * to know only the types: one for each combination of ports, form and policy.
  */
 #include "os/os.h"
 
-#include <houndstooth/flow.h>
+#include <houndstooth/registry.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,13 +30,14 @@ typedef enum form { ROW, BATCH, ROW_AND_BATCH, START, BODY, N_FORMS } form;
 
 /* One node of a made-up pipeline. */
 typedef struct made_node {
-    char name[24], inputs[MAX_PORTS][48], outputs[2][48];
+    char name[24], type[48], inputs[MAX_PORTS][48], outputs[2][48];
     size_t n_inputs, n_outputs;
     form form;
     int64_t k;
     bool makes_list, fails;
     ht_on_error policy;
-    size_t batch_size;
+    size_t batch_size, retries;
+    bool over_all;
     struct made_pipeline *inner;
     char inner_inputs[MAX_PORTS][48], inner_outputs[2][48];
     bool mapped[MAX_PORTS];
@@ -89,6 +94,30 @@ static bool compute(const made_node *node, int64_t sum, ht_value *out)
     return true;
 }
 
+/* ---- what a node computes, as a value and back ---- */
+
+static ht_value spec_of(const made_node *node)
+{
+    const ht_value parts[] = {ht_value_int(node->k), ht_value_int((int64_t)node->n_inputs),
+                              ht_value_int((int64_t)node->n_outputs), ht_value_bool(node->makes_list),
+                              ht_value_bool(node->fails)};
+    ht_value list;
+    assert_int_equal(ht_value_list(parts, HTI_LEN(parts), &list, NULL), HT_OK);
+    return list;
+}
+
+static made_node node_of(ht_value spec)
+{
+    size_t n;
+    const ht_value *parts = ht_value_items(spec, &n);
+    made_node node = {.k = parts[0].as.integer};
+    node.n_inputs = (size_t)parts[1].as.integer;
+    node.n_outputs = (size_t)parts[2].as.integer;
+    node.makes_list = parts[3].as.boolean;
+    node.fails = parts[4].as.boolean;
+    return node;
+}
+
 /* ---- the forms ---- */
 
 static uint64_t composition; /* which rows met in which calls, in whatever order the calls came */
@@ -102,22 +131,31 @@ static void note_batch(int64_t what, size_t n, const ht_column *in, size_t n_inp
     (void)__atomic_add_fetch(&composition, hash, __ATOMIC_RELAXED);
 }
 
-static ht_status row_form(void *self, const ht_value *in, ht_value *out, ht_error *err)
+static ht_status compute_row(const made_node *node, const ht_value *in, ht_value *out, ht_error *err)
 {
-    const made_node *node = self;
     if (compute(node, mix_inputs(node, in), out)) return HT_OK;
     if (err) snprintf(err->message, sizeof err->message, "made to fail");
     return err ? err->status = HT_FAILED : HT_FAILED;
 }
 
+/* self: how many inputs there are before the spec. */
+static const size_t port_counts[] = {0, 1, 2, 3};
+
+static ht_status row_form(void *self, const ht_value *in, ht_value *out, ht_error *err)
+{
+    const made_node node = node_of(in[*(const size_t *)self]);
+    return compute_row(&node, in, out, err);
+}
+
 static ht_status batch_form(void *self, size_t n, const ht_column *in, ht_value *const *out, ht_error *err)
 {
-    const made_node *node = self;
+    const made_node made_up = node_of(in[*(const size_t *)self].rows[0]), *node = &made_up;
+    assert_true(in[*(const size_t *)self].constant);
     note_batch(node->k, n, in, node->n_inputs);
     for (size_t k = 0; k < n; k++) {
         ht_value row[MAX_PORTS], made[2];
         for (size_t i = 0; i < node->n_inputs; i++) row[i] = in[i].rows[in[i].constant ? 0 : k];
-        const ht_status status = row_form(self, row, made, err);
+        const ht_status status = compute_row(node, row, made, err);
         if (status != HT_OK) return status; /* what was filled is the runtime's to release */
         for (size_t o = 0; o < node->n_outputs; o++) out[o][k] = made[o];
     }
@@ -161,7 +199,7 @@ static void end_calls(void *ud)
 
 static ht_status start_form(void *self, const ht_value *in, ht_completion *completion, ht_error *err)
 {
-    const made_node *node = self;
+    const made_node made_up = node_of(in[*(const size_t *)self]), *node = &made_up;
     ht_value out[2] = {ht_value_null(), ht_value_null()};
     const int64_t sum = mix_inputs(node, in);
     const bool good = compute(node, sum, out);
@@ -220,7 +258,7 @@ static ht_value adder;
 /* The same number as mix_inputs: each step of the sum by an awaited call. */
 static ht_status body_form(void *self, ht_body *body, const ht_value *in, ht_value *out, ht_error *err)
 {
-    const made_node *node = self;
+    const made_node made_up = node_of(in[*(const size_t *)self]), *node = &made_up;
     int64_t sum = node->k;
     for (size_t i = 0; i < node->n_inputs; i++) {
         ht_value args[2] = {ht_value_int(sum * 37 % PRIME), ht_value_int(fold(in[i]) % 2)}, got;
@@ -231,6 +269,90 @@ static ht_status body_form(void *self, ht_body *body, const ht_value *in, ht_val
     if (compute(node, sum, out)) return HT_OK;
     if (err) snprintf(err->message, sizeof err->message, "made to fail");
     return err ? err->status = HT_FAILED : HT_FAILED;
+}
+
+/* ---- the types: every combination of ports, form and policy ---- */
+
+enum { N_BATCHES = 5, N_TYPES = MAX_PORTS * 2 * N_FORMS * 3 * N_BATCHES * 2 * 2 };
+
+static struct {
+    char name[48];
+    ht_node_desc desc;
+} types[N_TYPES];
+
+static const char *const port_names[] = {"p0", "p1", "p2", "p3"};
+
+static void name_type(const made_node *node, char *name, size_t cap)
+{
+    snprintf(name, cap, "made.%zu.%zu.%d.%d.%zu.%zu.%d", node->n_inputs, node->n_outputs, (int)node->form,
+             (int)node->policy, node->batch_size, node->retries, node->over_all);
+}
+
+static ht_forms forms_of(const made_node *node)
+{
+    return (ht_forms){.row = node->form == ROW || node->form == ROW_AND_BATCH ? row_form : NULL,
+                      .batch = node->form == BATCH || node->form == ROW_AND_BATCH ? batch_form : NULL,
+                      .start = node->form == START ? start_form : NULL,
+                      .body = node->form == BODY ? body_form : NULL,
+                      .over = node->over_all ? ((uint64_t)1 << node->n_inputs) - 1 : 0,
+                      .batch_size = node->batch_size,
+                      .max_retries = (uint32_t)node->retries,
+                      .on_error = node->policy};
+}
+
+static ht_registry *registry;
+static ht_instance *adder_instance;
+
+static void make_registry(void)
+{
+    static const ht_input inputs[] = {{"p0", NULL}, {"p1", NULL}, {"p2", NULL}, {"p3", NULL}};
+    ht_error err = {HT_OK, ""};
+    assert_int_equal(ht_registry_new(&registry, &err), HT_OK);
+    for (size_t i = 0; i < N_TYPES; i++) {
+        size_t rest = i;
+        made_node node = {.n_inputs = 1 + rest % MAX_PORTS};
+        rest /= MAX_PORTS;
+        node.n_outputs = 1 + rest % 2;
+        rest /= 2;
+        node.form = (form)(rest % N_FORMS);
+        rest /= N_FORMS;
+        node.policy = (ht_on_error)(rest % 3);
+        rest /= 3;
+        node.batch_size = rest % N_BATCHES;
+        rest /= N_BATCHES;
+        node.retries = rest % 2;
+        node.over_all = rest / 2 % 2 != 0;
+        name_type(&node, types[i].name, sizeof types[i].name);
+        types[i].desc = (ht_node_desc){HT_DESC(ht_node_desc),
+                                       .name = types[i].name,
+                                       .inputs = inputs,
+                                       .n_inputs = node.n_inputs + 1,
+                                       .outputs = port_names,
+                                       .n_outputs = node.n_outputs,
+                                       .self = (void *)(uintptr_t)&port_counts[node.n_inputs],
+                                       .forms = forms_of(&node)};
+        if (ht_registry_add_node(registry, &types[i].desc, &err) != HT_OK) fail_msg("%s", err.message);
+    }
+    assert_int_equal(ht_registry_add_class(registry, &adder_class, &err), HT_OK);
+    assert_int_equal(ht_instance_new(&adder_class, ht_value_null(), &adder_instance, &err), HT_OK);
+    assert_int_equal(ht_instance_value(adder_instance, &adder, &err), HT_OK);
+    ender.lock = hti_mutex_new();
+    ender.changed = hti_cond_new();
+    assert_int_equal(hti_thread_start(end_calls, NULL, &ender.thread, &err), HT_OK);
+}
+
+static void end_registry(void)
+{
+    hti_mutex_lock(ender.lock);
+    ender.stop = true;
+    hti_cond_signal(ender.changed);
+    hti_mutex_unlock(ender.lock);
+    hti_thread_join(ender.thread);
+    hti_cond_free(ender.changed);
+    hti_mutex_free(ender.lock);
+    ht_value_release(adder);
+    ht_instance_release(adder_instance);
+    ht_registry_free(registry);
 }
 
 /* ---- making pipelines up ---- */
@@ -261,6 +383,8 @@ static void make_function(made_pipeline *p, made_node *node)
     node->fails = below(12) == 0;
     node->policy = (ht_on_error)below(3);
     node->batch_size = below(3) ? 0 : 1 + below(4);
+    node->retries = below(2);
+    node->over_all = below(2) == 0;
     for (size_t o = 0; o < node->n_outputs; o++) {
         snprintf(node->outputs[o], sizeof node->outputs[o], "%s_%zu", node->name, o);
         add_name(p, node->outputs[o], node->makes_list);
@@ -503,7 +627,7 @@ static ht_pipeline *build(made_pipeline *p)
     }
     for (size_t at = 0; at < p->n_nodes; at++) {
         made_node *node = &p->nodes[order[at]];
-        ht_input inputs[MAX_PORTS];
+        ht_input inputs[MAX_PORTS + 1];
         ht_rename in_names[MAX_PORTS], out_names[2];
         const char *outputs[2], *over[MAX_PORTS];
         size_t n_over = 0;
@@ -529,18 +653,18 @@ static ht_pipeline *build(made_pipeline *p)
             ht_pipeline_release(inner);
             continue;
         }
-        const ht_forms forms = {.row = node->form == ROW || node->form == ROW_AND_BATCH ? row_form : NULL,
-                                .batch = node->form == BATCH || node->form == ROW_AND_BATCH ? batch_form : NULL,
-                                .start = node->form == START ? start_form : NULL,
-                                .body = node->form == BODY ? body_form : NULL,
-                                .over = below(2) ? 0 : ((uint64_t)1 << node->n_inputs) - 1,
-                                .batch_size = node->batch_size,
-                                .max_retries = (uint32_t)below(2),
-                                .on_error = node->policy};
-        const ht_node_desc desc = {
-            HT_DESC(ht_node_desc), .name = node->name,           .inputs = inputs, .n_inputs = node->n_inputs,
-            .outputs = outputs,    .n_outputs = node->n_outputs, .self = node,     .forms = forms};
+        const ht_value spec = spec_of(node);
+        inputs[node->n_inputs] = (ht_input){"spec", &spec};
+        name_type(node, node->type, sizeof node->type);
+        ht_node_desc desc = *ht_registry_node(registry, node->type);
+        assert_int_equal(desc.n_outputs, node->n_outputs);
+        assert_int_equal(desc.n_inputs, node->n_inputs + 1);
+        desc.name = node->name;
+        desc.type = node->type;
+        desc.inputs = inputs;
+        desc.outputs = outputs;
         if (ht_pipeline_add_node(built, &desc, &err) != HT_OK) fail_msg("%s", err.message);
+        ht_value_release(spec);
     }
     return built;
 }
@@ -569,12 +693,10 @@ static ht_value random_root(int list_depth)
 
 static size_t n_compared, n_failed;
 
-static void compare(const made_pipeline *p, const ht_pipeline *built, ht_value inputs, const ht_run_options *options,
-                    verdict expected, const scope *s)
+static void judge(const made_pipeline *p, const ht_run_options *options, verdict expected, const scope *s,
+                  ht_status status, ht_value got, const ht_error *why)
 {
-    ht_error err = {HT_OK, ""};
-    ht_value got;
-    const ht_status status = ht_pipeline_run(built, inputs, options, &got, &err);
+    const ht_error err = *why;
     n_compared++;
     if (expected != GOOD) {
         n_failed++;
@@ -595,7 +717,68 @@ static void compare(const made_pipeline *p, const ht_pipeline *built, ht_value i
     ht_value_release(got);
 }
 
-static void try_one(ht_pool *pool)
+static void compare(const made_pipeline *p, const ht_pipeline *built, ht_value inputs, const ht_run_options *options,
+                    verdict expected, const scope *s)
+{
+    ht_error err = {HT_OK, ""};
+    ht_value got;
+    const ht_status status = ht_pipeline_run(built, inputs, options, &got, &err);
+    judge(p, options, expected, s, status, got, &err);
+}
+
+static ht_writer *print_plan(const ht_plan *plan)
+{
+    ht_writer *writer;
+    ht_error err = {HT_OK, ""};
+    assert_int_equal(ht_writer_new(&writer, &err), HT_OK);
+    if (ht_plan_print(plan, HT_PLAN_JSON, writer, &err) != HT_OK) fail_msg("%s", err.message);
+    return writer;
+}
+
+/* The plan through JSON and back: the same text, the same results. */
+static void compare_loaded(const made_pipeline *p, const ht_pipeline *built, ht_value inputs,
+                           const ht_run_options *options, verdict expected, const scope *s)
+{
+    ht_error err = {HT_OK, ""};
+    ht_plan *plan, *loaded;
+    const char *names[MAX_PORTS];
+    size_t n_given, len, len_again;
+    ht_value got, given;
+    (void)ht_value_items(inputs, &n_given);
+    for (size_t i = 0; i < n_given; i++) names[i] = ht_value_field_name(inputs, i).data;
+    if (ht_plan_new(built, options->outputs, options->n_outputs, names, n_given, &plan, &err) != HT_OK)
+        fail_msg("%s", err.message);
+    ht_writer *first = print_plan(plan);
+    const char *text = ht_writer_data(first, &len);
+    if (ht_plan_load((ht_text){text, len}, registry, &loaded, &err) != HT_OK) fail_msg("%s\n%s", err.message, text);
+    ht_writer *second = print_plan(loaded);
+    const char *again = ht_writer_data(second, &len_again);
+    if (len != len_again || memcmp(text, again, len) != 0) fail_msg("%s\n%s", text, again);
+    ht_run_options own = *options;
+    own.n_outputs = 0;
+    /* Only what the plan takes. */
+    ht_value values[MAX_PORTS], list, parsed;
+    const char *taken[MAX_PORTS];
+    size_t n_taken;
+    assert_int_equal(ht_value_from_json((ht_text){text, len}, &parsed, &err), HT_OK);
+    assert_true(ht_value_field(parsed, "inputs", &list));
+    const ht_value *wanted = ht_value_items(list, &n_taken);
+    for (size_t i = 0; i < n_taken; i++) {
+        taken[i] = ht_value_text(wanted[i]).data;
+        assert_true(ht_value_field(inputs, taken[i], &values[i]));
+    }
+    assert_int_equal(ht_value_struct(taken, values, n_taken, &given, &err), HT_OK);
+    const ht_status status = ht_plan_run(loaded, given, &own, &got, &err);
+    judge(p, options, expected, s, status, got, &err);
+    ht_value_release(given);
+    ht_value_release(parsed);
+    ht_writer_free(first);
+    ht_writer_free(second);
+    ht_plan_release(plan);
+    ht_plan_release(loaded);
+}
+
+static void try_one(ht_pool *pool, bool in_processes)
 {
     const int depths[MAX_PORTS] = {1, 2, 0};
     made_pipeline *p = make_up(MAX_PORTS, depths, 0);
@@ -637,6 +820,16 @@ static void try_one(ht_pool *pool)
         compare(p, built, inputs, &options, expected, &s);
         compositions[engine] = composition;
     }
+    const ht_run_options plain = {HT_DESC(ht_run_options), .outputs = outputs, .n_outputs = n_outputs, .window = window,
+                                  .batch_max = batch_max};
+    if (below(4) == 0) compare_loaded(p, built, inputs, &plain, expected, &s);
+    if (in_processes) {
+        ht_run_options away = plain;
+        away.engine = HT_ENGINE_PROCESSES;
+        away.registry = registry;
+        away.n_workers = 2;
+        compare(p, built, inputs, &away, expected, &s);
+    }
     /* The same rows meet in the same calls on any number of threads; a run that fails stops anywhere. */
     if (expected == GOOD) assert_true(compositions[0] == compositions[1]);
     ht_pipeline_release(built);
@@ -645,49 +838,43 @@ static void try_one(ht_pool *pool)
     free_made(p);
 }
 
-static size_t n_pipelines = 3000;
+static size_t n_pipelines = 3000, n_in_processes = 300;
 
 static void equal_to_the_evaluator(void **state)
 {
     ht_error err = {HT_OK, ""};
     ht_pool *pool;
-    ht_instance *instance;
     (void)state;
     assert_int_equal(ht_pool_new(3, &pool, &err), HT_OK);
-    assert_int_equal(ht_instance_new(&adder_class, ht_value_null(), &instance, &err), HT_OK);
-    assert_int_equal(ht_instance_value(instance, &adder, &err), HT_OK);
-    ender.lock = hti_mutex_new();
-    ender.changed = hti_cond_new();
-    assert_int_equal(hti_thread_start(end_calls, NULL, &ender.thread, &err), HT_OK);
     const uint64_t first = seed;
+    const size_t every = n_in_processes ? HTI_MAX(n_pipelines / n_in_processes, 1) : SIZE_MAX;
     for (size_t i = 0; i < n_pipelines; i++) {
         seed = first + i;
-        try_one(pool);
+        try_one(pool, i % every == every - 1);
     }
-    hti_mutex_lock(ender.lock);
-    ender.stop = true;
-    hti_cond_signal(ender.changed);
-    hti_mutex_unlock(ender.lock);
-    hti_thread_join(ender.thread);
-    hti_cond_free(ender.changed);
-    hti_mutex_free(ender.lock);
-    const ht_instance_stats stats = ht_instance_get_stats(instance);
+    const ht_instance_stats stats = ht_instance_get_stats(adder_instance);
     print_message(
         "%zu pipelines, %zu runs, %zu of them failed as they must; awaited: %llu batches of %llu rows, %llu rows "
         "alone\n",
         n_pipelines, n_compared, n_failed, (unsigned long long)stats.batches, (unsigned long long)stats.batch_rows,
         (unsigned long long)stats.rows_alone);
     assert_true(stats.batches > 0 && stats.batch_rows > stats.batches && n_failed > 0 && n_failed * 2 < n_compared);
-    ht_value_release(adder);
-    ht_instance_release(instance);
     ht_pool_free(pool);
+    end_registry();
     assert_int_equal(hti_alloc_get_stats().live_bytes, 0);
 }
 
 int main(int n_args, char **args)
 {
+    make_registry();
+    const int code = ht_worker_main(n_args, args, registry);
+    if (code >= 0) {
+        end_registry();
+        return code;
+    }
     if (n_args > 1) n_pipelines = strtoul(args[1], NULL, 10);
     seed = n_args > 2 ? strtoull(args[2], NULL, 10) : 1;
+    n_in_processes = n_args > 3 ? strtoul(args[3], NULL, 10) : n_pipelines / 20;
     const struct CMUnitTest tests[] = {cmocka_unit_test(equal_to_the_evaluator)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
