@@ -41,7 +41,11 @@ typedef struct ht_column {
 /* n rows: in [n_inputs]; out [n_outputs][n], given as null. On failure what was filled is released by the runtime. */
 typedef ht_status (*ht_batch_fn)(void *self, size_t n, const ht_column *in, ht_value *const *out, ht_error *err);
 
-/* One row that ends later, on any thread, by ht_complete or ht_complete_error, exactly once, unless start fails. */
+/*
+ * One row that ends later, on any thread, by ht_complete or ht_complete_error, exactly once, unless start fails. A call
+ * whose time is over, or whose run is cancelled, is given up and may end later all the same: its outputs are released
+ * then. Its inputs are borrowed for the time of start only.
+ */
 typedef struct ht_completion ht_completion;
 typedef ht_status (*ht_start_fn)(void *self, const ht_value *in, ht_completion *completion, ht_error *err);
 /* Ends a started call with its outputs [n_outputs], whose references are taken. */
@@ -240,6 +244,27 @@ typedef enum ht_engine {
     HT_ENGINE_PROCESSES, /* outermost maps are cut into slices that run in worker processes; the rest runs here */
 } ht_engine;
 
+/* Time of a run, for tests: both functions or none. */
+typedef struct ht_clock {
+    void *ud;
+    uint64_t (*now)(void *ud); /* nanoseconds, never going back */
+    /* The run can do nothing before `until` (UINT64_MAX: no time is awaited) unless a started call ends meanwhile. */
+    void (*wait)(void *ud, uint64_t until);
+} ht_clock;
+
+/* What a map does with an item that fails. */
+typedef enum ht_errors {
+    HT_ERRORS_RAISE,   /* the run fails */
+    HT_ERRORS_COLLECT, /* a failure value (ht_value_failure) stands in the item's place, the others go on */
+} ht_errors;
+typedef struct ht_failure {
+    ht_status status;
+    uint64_t item; /* index in the outermost map */
+    const char *node, *message;
+} ht_failure;
+/* NULL unless the value is a failure. Borrowed. */
+HT_API const ht_failure *ht_value_failure(ht_value value);
+
 typedef struct ht_run_options {
     uint32_t size;
     const char *const *outputs; /* [n_outputs] asked for; none: all */
@@ -256,6 +281,14 @@ typedef struct ht_run_options {
     const char *const *map_over;                    /* ht_pipeline_map only, as in ht_as_node */
     size_t n_map_over;
     ht_map_mode map_mode;
+    ht_errors errors; /* ht_pipeline_map only */
+    /*
+     * ht_pipeline_map only: each item's struct (or failure) in input order as soon as it and all before it are there,
+     * by one thread at a time; a failure of it ends the run. *out is then null and no more than a window is kept.
+     */
+    ht_status (*result)(void *ud, uint64_t item, ht_value value, ht_error *err);
+    uint64_t timeout_ms;   /* of the whole run: TIMEOUT, checked between calls; 0: none */
+    const ht_clock *clock; /* NULL: the machine's */
 } ht_run_options;
 
 /*

@@ -19,7 +19,7 @@ HT_API HT_CHECKED ht_status ht_trace_new(size_t capacity, ht_trace **out, ht_err
 HT_API void ht_trace_free(ht_trace *trace); /* NULL allowed */
 
 typedef enum ht_span_kind {
-    HT_SPAN_NODE,  /* one row of a node's or method's row form, or a body's piece between two calls */
+    HT_SPAN_NODE,  /* a row form's call or a piece of a body; n: 1, but 0 for a body's later pieces */
     HT_SPAN_BATCH, /* one call of a batch form; n: its rows */
     HT_SPAN_ASYNC, /* from the start of an asynchronous call to its completion */
     HT_SPAN_MAP,   /* a map from opening to its last item; n: its items */

@@ -313,9 +313,30 @@ static ht_status fire(firing *f, ht_error *err)
     return HT_OK;
 }
 
+/* Frames that work for a failed item end instead; true if there were any. */
+static ht_status spare_doomed(hti_run *run, bool *any, ht_error *err)
+{
+    size_t kept = 0;
+    *any = false;
+    for (size_t i = 0; i < run->parked.n; i++) {
+        hti_frame *frame = run->parked.at[i];
+        if (frame->root->doomed) {
+            HT_TRY(hti_frames_push(&run->runnable, frame, err));
+            *any = true;
+        } else {
+            run->parked.at[kept++] = frame;
+        }
+    }
+    run->parked.n = kept;
+    return HT_OK;
+}
+
 ht_status hti_batches_fire(hti_run *run, ht_error *err)
 {
     firing f = {.run = run};
+    bool any = false;
+    if (run->options->errors == HT_ERRORS_COLLECT) HT_TRY(spare_doomed(run, &any, err));
+    if (any) return HT_OK;
     hti_arena_init(&f.arena);
     const ht_status status = fire(&f, err);
     hti_arena_deinit(&f.arena);

@@ -169,6 +169,7 @@ HT_CHECKED ht_status hti_value_can_travel(ht_value value, ht_error *err);
 HT_CHECKED ht_status hti_instance_take(ht_instance *instance, void **self, ht_error *err);
 void hti_instance_give(ht_instance *instance, void *self);
 const ht_type *hti_instance_type(void);
+const ht_type *hti_failure_type(void);
 /* INVALID where the description is not whole. */
 HT_CHECKED ht_status hti_class_check(const ht_class *cls, ht_error *err);
 const ht_class *hti_instance_class(const ht_instance *instance);

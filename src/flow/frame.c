@@ -31,12 +31,6 @@ void hti_frames_sort(hti_frames *frames)
     if (!sorted) qsort(frames->at, frames->n, sizeof(hti_frame *), by_seq);
 }
 
-static bool is_cancelled(const hti_run *run)
-{
-    const ht_monitor *monitor = run->options->monitor;
-    return monitor && monitor->cancelled && monitor->cancelled(monitor->ud);
-}
-
 /* For every map around, from the innermost; deep ones are cut. */
 ht_status hti_frame_fail_around(const hti_frame *parent, ht_status status, ht_error *err)
 {
@@ -74,6 +68,7 @@ void hti_body_free(ht_body *body)
 void hti_frame_release(hti_frame *frame)
 {
     hti_values_release(frame->values, frame->map->plan->n_own);
+    hti_values_release(&frame->verdict, 1);
     hti_body_free(frame->body);
     frame->body = NULL;
     hti_free(frame->failure);
@@ -233,6 +228,15 @@ typedef struct plain_items {
     size_t per_chunk;
 } plain_items;
 
+/* The item ends as a failure. */
+static ht_status keep_failure(hti_frame *frame, ht_status status, ht_error *err)
+{
+    const char *node = frame->map->plan->steps[frame->step].node->name;
+    HT_TRY(hti_failure_new(status, hti_frame_item(frame), node, err ? err->message : "", &frame->verdict, err));
+    frame->skipped = frame->doomed = true;
+    return HT_OK;
+}
+
 /* Items [chunk * per_chunk, ...): each chunk with a frame of its own. */
 static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error *err)
 {
@@ -246,12 +250,15 @@ static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error
     ht_status status = HT_OK;
     while (status == HT_OK && part.next < end) {
         hti_frame *frame;
-        if (is_cancelled(work->run)) return HT_FAIL(err, CANCELLED, "cancelled");
-        status = hti_map_admit(work->run, &part, &frame, err);
+        status = hti_run_check(work->run, err);
+        if (status == HT_OK) status = hti_map_admit(work->run, &part, &frame, err);
         if (status != HT_OK) break;
         status = run_frame_plain(frame, err);
+        if (status != HT_OK && !map->parent && map->mapped && hti_run_collects(work->run, status))
+            status = keep_failure(frame, status, err);
         if (status == HT_OK) {
             hti_map_take(&part, frame);
+            status = hti_map_deliver(work->run, map, err);
         } else {
             hti_frame_release(frame);
             hti_free(frame);
@@ -275,8 +282,37 @@ ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error *err)
 
 typedef enum outcome { GOES_ON, WAITS, FAILED } outcome;
 
-static outcome fail_with(hti_found *found, hti_frame *frame, ht_status status, const ht_error *why)
+/* A root whose item has failed, by the lowest frame that failed: what works for it ends. */
+static ht_status doom(hti_frame *frame, ht_status status, ht_error *why)
 {
+    hti_frame *root = frame->root;
+    const char *node = frame->map->plan->steps[frame->step].node->name;
+    ht_value verdict;
+    HT_TRY(hti_failure_new(status, hti_frame_item(root), node, why->message, &verdict, why));
+    hti_mutex_lock(frame->run->lock);
+    if (!root->doomed || frame->seq < root->doomed_by) {
+        const ht_value old = root->verdict;
+        root->verdict = verdict;
+        verdict = old;
+        root->doomed_by = frame->seq;
+        root->doomed = true;
+    }
+    hti_mutex_unlock(frame->run->lock);
+    ht_value_release(verdict);
+    return HT_OK;
+}
+
+static outcome end_frame(hti_frame *frame, hti_found *found);
+
+/* The failure of the frame's present step; a nested pipeline that ran at once has told where already. */
+static outcome fail_with(hti_found *found, hti_frame *frame, ht_status status, ht_error *why)
+{
+    const hti_step *step = &frame->map->plan->steps[frame->step];
+    if (hti_run_collects(frame->run, status) && frame->root->map->mapped) {
+        status = doom(frame, status, why);
+        if (status == HT_OK) return end_frame(frame, found);
+    }
+    if (!step->child) status = hti_frame_fail(frame, status, why);
     if (!found->failed || frame->seq < found->failed->seq) {
         found->failed = frame;
         found->status = status;
@@ -285,61 +321,33 @@ static outcome fail_with(hti_found *found, hti_frame *frame, ht_status status, c
     return FAILED;
 }
 
-/* An asynchronous call has ended, on whatever thread. */
-static void async_done(void *ud, const ht_value *out, ht_status status, const char *message)
+static outcome end_frame(hti_frame *frame, hti_found *found)
 {
-    hti_frame *frame = ud;
-    hti_run *run = frame->run;
-    const hti_step *step = &frame->map->plan->steps[frame->step];
     ht_error why = {HT_OK, ""};
-    if (frame->body) {
-        status = hti_body_answer(frame->body, out ? out[0] : ht_value_null(), status, message, &why);
-    } else if (out) {
-        for (size_t o = 0; o < step->node->n_outputs; o++) frame->values[step->first_out + o] = out[o];
-    } else {
-        (void)hti_fail(&why, status, "%s", message);
+    frame->skipped |= frame->root->doomed;
+    const ht_status status = hti_frames_push(&found->ended, frame, &why);
+    if (status == HT_OK) return WAITS;
+    if (!found->failed) {
+        found->failed = frame;
+        found->status = status;
+        found->err = why;
     }
-    if (status != HT_OK && !(frame->failure = HTI_NEW(ht_error))) status = HT_NO_MEMORY;
-    if (frame->failure) *frame->failure = why;
-    hti_mutex_lock(run->lock);
-    frame->status = status;
-    frame->answered = true;
-    frame->next = run->finished;
-    run->finished = frame;
-    hti_cond_signal(run->arrived);
-    hti_mutex_unlock(run->lock);
+    return FAILED;
 }
 
+/* A call that could not be started is one that failed. */
 static outcome start_call(hti_frame *frame, const hti_step *step, hti_found *found)
 {
-    ht_value in[HTI_MAX_INPUTS];
     ht_error why = {HT_OK, ""};
-    void *self = frame->target.self;
-    ht_instance *instance = frame->target.instance;
-    ht_status status = HT_OK;
-    for (size_t i = 0; i < frame->target.n_inputs; i++) in[i] = hti_frame_argument(frame, i);
-    frame->completion = (ht_completion){async_done, frame};
-    if (instance) {
-        hti_instance_count(instance, (ht_instance_stats){.starts = 1});
-        status = hti_instance_take(instance, &self, &why);
-    }
-    if (status == HT_OK) {
-        const ht_start_fn start = frame->target.forms->start;
-        found->n_async++;
-        status = start(self, in, &frame->completion, &why);
-        if (instance) hti_instance_give(instance, self); /* a starter is called by one thread, its calls overlap */
-        if (status == HT_OK) return WAITS;
-        found->n_async--;
-    }
+    ht_status status = hti_call_start(frame, found, &why);
+    if (status == HT_OK) return WAITS;
     if (frame->body) {
         status = hti_body_answer(frame->body, ht_value_null(), status, why.message, &why);
         frame->answered = true;
-        return status == HT_OK ? GOES_ON : fail_with(found, frame, hti_frame_fail(frame, status, &why), &why);
+        return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
     }
     status = settle(frame, step, status);
-    if (status == HT_OK) return GOES_ON;
-    status = hti_frame_fail(frame, status, &why);
-    return fail_with(found, frame, status, &why);
+    return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
 }
 
 static outcome park(hti_frame *frame, const hti_step *step, hti_found *found)
@@ -377,9 +385,7 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
         if (status == HT_PARKED) status = HT_FAIL(&why, INVALID, "a body returned HT_PARKED without ht_await");
         if (status != HT_OK) hti_values_release(&frame->values[step->first_out], node->n_outputs);
         status = settle(frame, step, status);
-        if (status == HT_OK) return GOES_ON;
-        status = hti_frame_fail(frame, status, &why);
-        return fail_with(found, frame, status, &why);
+        return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
     }
 }
 
@@ -395,7 +401,7 @@ static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *fou
         hti_reserve(&found->opened, &found->cap_opened, found->n_opened + 1, sizeof(hti_open_map *), &why);
     if (status == HT_OK) status = hti_map_open(frame->run, frame, step, &map, &why);
     if (status != HT_OK) {
-        status = hti_frame_fail(frame, status, &why);
+        status = hti_frame_fail_around(frame->map->parent, status, &why);
         return fail_with(found, frame, status, &why);
     }
     found->opened[found->n_opened++] = map;
@@ -423,34 +429,36 @@ static outcome resume_step(hti_frame *frame, const hti_step *step, hti_found *fo
     frame->failure = NULL;
     ht_status status = settle(frame, step, frame->status);
     frame->status = HT_OK;
-    if (status == HT_OK) return GOES_ON;
-    status = hti_frame_fail(frame, status, &why);
-    return fail_with(found, frame, status, &why);
+    return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
+}
+
+static outcome run_step(hti_frame *frame, const hti_step *step, hti_found *found)
+{
+    ht_error why = {HT_OK, ""};
+    if (frame->again) {
+        frame->again = false;
+        return start_call(frame, step, found);
+    }
+    if (step->may_park) return frame->answered ? resume_step(frame, step, found) : begin_step(frame, step, found);
+    const ht_status status = run_step_plain(frame, step, &why);
+    return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
 }
 
 void hti_frame_run(hti_frame *frame, hti_found *found)
 {
     const ht_plan *plan = frame->map->plan;
     ht_error why = {HT_OK, ""};
-    if (is_cancelled(frame->run)) {
-        (void)fail_with(found, frame, HT_FAIL(&why, CANCELLED, "cancelled"), &why);
+    const ht_status status = hti_run_check(frame->run, &why);
+    if (status != HT_OK) {
+        found->failed = frame;
+        found->status = status;
+        found->err = why;
         return;
     }
-    for (; frame->step < plan->n_steps && !frame->skipped; frame->step++) {
+    for (; frame->step < plan->n_steps && !frame->skipped && !frame->root->doomed; frame->step++) {
         const hti_step *step = &plan->steps[frame->step];
-        if (step->may_park) {
-            const outcome then = frame->answered ? resume_step(frame, step, found) : begin_step(frame, step, found);
-            if (then != GOES_ON) return;
-        } else {
-            ht_status status = run_step_plain(frame, step, &why);
-            if (status != HT_OK) {
-                if (!step->child) status = hti_frame_fail(frame, status, &why);
-                (void)fail_with(found, frame, status, &why);
-                return;
-            }
-        }
+        if (run_step(frame, step, found) != GOES_ON) return;
         end_step(frame, step);
     }
-    const ht_status status = hti_frames_push(&found->ended, frame, &why);
-    if (status != HT_OK) (void)fail_with(found, frame, status, &why);
+    (void)end_frame(frame, found);
 }

@@ -93,6 +93,7 @@ static ht_status encode_job(const hti_run *run, const hti_open_map *map, ht_writ
     hti_fields_take(&f, "shared", shared);
     hti_fields_take(&f, "window", ht_value_int((int64_t)run->window));
     hti_fields_take(&f, "batch_max", ht_value_int((int64_t)HTI_MIN(run->batch_max, (size_t)INT64_MAX)));
+    hti_fields_take(&f, "collect", ht_value_bool(run->options->errors == HT_ERRORS_COLLECT && !map->parent));
     hti_fields_take(&f, "events", ht_value_bool(run->options->event != NULL));
     HT_TRY(hti_fields_end(&f, &job));
     const ht_status status = ht_value_encode(job, writer, err);
@@ -234,11 +235,15 @@ static ht_status take_outputs(cutting *c, const slice *s, ht_value reply, ht_err
         if (n != s->n) return HT_FAIL(err, INTERNAL, "a worker's reply has %zu rows, not %zu", n, s->n);
         for (size_t k = 0; k < n; k++) map->out[o * map->n + s->first + k] = ht_value_retain(rows[k]);
     }
+    for (size_t k = 0; k < s->n; k++) {
+        const bool failed = n_lists && ht_value_failure(map->out[s->first + k]) && c->run->options->errors;
+        map->state[s->first + k] = failed ? HTI_ITEM_FAILED : HTI_ITEM_DONE;
+    }
     const ht_value *at = ht_value_items(skipped, &n_skipped);
     for (size_t k = 0; k < n_skipped; k++) {
         if (at[k].kind != HT_KIND_INT || at[k].as.integer < 0 || (size_t)at[k].as.integer >= s->n)
             return HT_FAIL(err, INTERNAL, "a worker's reply skips what it was not given");
-        map->skipped[s->first + (size_t)at[k].as.integer] = true;
+        map->state[s->first + (size_t)at[k].as.integer] = HTI_ITEM_SKIPPED;
     }
     return HT_OK;
 }
@@ -278,24 +283,19 @@ static ht_status take_slice(cutting *c, slice *s, ht_error *err)
     return status;
 }
 
-static bool is_cancelled(const hti_run *run)
-{
-    const ht_monitor *monitor = run->options->monitor;
-    return monitor && monitor->cancelled && monitor->cancelled(monitor->ud);
-}
-
 /* Keeps a few slices ahead of the one that is taken; the first failure in their order ends it. */
 static ht_status run_slices(cutting *c, ht_error *err)
 {
     const size_t ahead = AHEAD_PER_WORKER * c->run->n_workers;
     ht_status status = HT_OK;
     for (size_t i = 0; status == HT_OK && i < c->n_slices; i++) {
-        if (is_cancelled(c->run)) return HT_FAIL(err, CANCELLED, "cancelled");
+        HT_TRY(hti_run_check(c->run, err));
         for (; status == HT_OK && c->next < HTI_MIN(i + ahead, c->n_slices); c->next++)
             status = send(c, &c->slices[c->next], err);
         if (status != HT_OK) return status;
         await(c->run, &c->slices[i]);
         status = take_slice(c, &c->slices[i], err);
+        if (status == HT_OK) status = hti_map_deliver(c->run, c->map, err);
     }
     return status;
 }

@@ -5,7 +5,8 @@
  * numbers, and with them every group, are the same for any number of threads. Maps opened since the last admission come
  * in the order of the frames that opened them, not of the moments.
  * Every open map may always hold one item, so parents that wait never fill the window.
- * Easy to get wrong: asynchronous calls that are under way hold frames; a failed run waits for them before it frees.
+ * Easy to get wrong: asynchronous calls that are under way hold frames; a failed run waits for them before it frees,
+ * except where its time is over or its caller wants no more.
  */
 #include "run_int.h"
 
@@ -98,6 +99,10 @@ static ht_status admit_items(hti_run *run, ht_error *err)
     HT_TRY(sort_fresh_maps(run, err));
     for (hti_open_map *map = run->first, *after; map; map = after) {
         after = map->after;
+        if (map->parent && map->parent->root->doomed) { /* nobody wants the rest */
+            map->n_done += map->n - map->next;
+            map->next = map->n;
+        }
         while (map->next < map->n && (map->next == map->n_done || run->n_leaf < run->window)) {
             hti_frame *frame;
             HT_TRY(hti_frames_push(&run->runnable, NULL, err)); /* room first: an admitted frame is never lost */
@@ -184,23 +189,30 @@ static ht_status run_phase(hti_run *run, ht_error *err)
     return status;
 }
 
-/* Waits for asynchronous calls that end; all of them if `all`. */
-static ht_status wait_async(hti_run *run, bool all, ht_error *err)
+/* Until a started call has ended or a time has come. */
+static ht_status wait_for_calls(hti_run *run, ht_error *err)
 {
-    ht_status status = HT_OK;
-    do {
-        hti_mutex_lock(run->lock);
-        while (!run->finished) hti_cond_wait(run->arrived, run->lock);
-        hti_frame *frame = run->finished;
-        run->finished = NULL;
-        hti_mutex_unlock(run->lock);
-        for (hti_frame *next; frame; frame = next) {
-            next = frame->next;
-            run->n_async--;
-            if (status == HT_OK) status = hti_frames_push(&run->runnable, frame, err);
+    enum { LOOK_NS = 50000000 }; /* how long a cancellation may go unseen */
+    const ht_clock *clock = run->options->clock;
+    const bool looks = run->options->monitor || run->deadline != UINT64_MAX;
+    const uint64_t until = hti_calls_until(run);
+    hti_mutex_lock(run->lock);
+    while (!run->finished && hti_run_now(run) < until) {
+        if (clock) {
+            hti_mutex_unlock(run->lock);
+            clock->wait(clock->ud, until);
+            hti_mutex_lock(run->lock);
+        } else if (until == UINT64_MAX && !looks) {
+            hti_cond_wait(run->arrived, run->lock);
+        } else {
+            (void)hti_cond_wait_until(run->arrived, run->lock, HTI_MIN(until, hti_clock_ns() + LOOK_NS));
         }
-    } while (all && run->n_async);
-    return status;
+        if (looks && hti_run_check(run, NULL) != HT_OK) break;
+    }
+    hti_mutex_unlock(run->lock);
+    HT_TRY(hti_run_check(run, err));
+    HT_TRY(hti_calls_take(run, err));
+    return hti_calls_expire(run, err);
 }
 
 /*
@@ -212,8 +224,9 @@ static ht_status run_all(hti_run *run, hti_open_map *root, ht_error *err)
     for (;;) {
         if (run->runnable.n) {
             HT_TRY(run_phase(run, err));
-        } else if (run->n_async) {
-            HT_TRY(wait_async(run, false, err));
+            HT_TRY(hti_map_deliver(run, root, err));
+        } else if (run->n_async || run->sleeping.n) {
+            HT_TRY(wait_for_calls(run, err));
         } else {
             HT_TRY(admit_items(run, err));
             if (run->runnable.n) continue;
@@ -224,10 +237,15 @@ static ht_status run_all(hti_run *run, hti_open_map *root, ht_error *err)
 }
 
 /* What a failed run leaves: calls under way, frames everywhere, nested maps. */
-static void abandon(hti_run *run, const hti_open_map *root)
+static void abandon(hti_run *run, const hti_open_map *root, ht_status why)
 {
-    ht_error unheard;
-    if (run->n_async && wait_async(run, true, &unheard) != HT_OK) run->runnable.n = 0;
+    if (why == HT_CANCELLED || why == HT_TIMEOUT) hti_calls_abandon(run);
+    while (run->n_async) { /* what frames and the program share must not go before they end */
+        hti_mutex_lock(run->lock);
+        while (!run->finished) hti_cond_wait(run->arrived, run->lock);
+        hti_mutex_unlock(run->lock);
+        if (hti_calls_take(run, NULL) != HT_OK) run->runnable.n = 0;
+    }
     while (run->last) { /* nested maps before those that their parents belong to */
         hti_open_map *map = run->last;
         remove_map(run, map);
@@ -245,6 +263,6 @@ ht_status hti_rounds_run(hti_run *run, hti_open_map *root, ht_error *err)
 {
     add_map(run, root);
     const ht_status status = run_all(run, root, err);
-    if (status != HT_OK) abandon(run, root);
+    if (status != HT_OK) abandon(run, root, status);
     return status;
 }

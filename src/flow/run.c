@@ -120,10 +120,10 @@ static ht_status fill_map(hti_open_map *map, const hti_opening *o, ht_error *err
         HT_TRY(take_list(map, plan->inputs[at], o->values[at], &map->len[at], &map->items[at], err));
     }
     HT_TRY(o->mode == HT_MAP_PRODUCT ? set_product(map, o, err) : set_zip(map, o, err));
-    map->skipped = HTI_ARENA_ARRAY(&map->arena, bool, map->n);
+    map->state = HTI_ARENA_ARRAY(&map->arena, uint8_t, map->n);
     ht_value *out = HTI_ARENA_ARRAY(&map->arena, ht_value, hti_mul(plan->n_outputs, map->n));
-    if (!map->skipped || !out) return HTI_NO_MEMORY(err);
-    memset(map->skipped, 0, map->n);
+    if (!map->state || !out) return HTI_NO_MEMORY(err);
+    memset(map->state, HTI_ITEM_OPEN, map->n);
     for (size_t i = 0; i < plan->n_outputs * map->n; i++) out[i] = ht_value_null();
     map->out = out;
     return HT_OK;
@@ -197,10 +197,13 @@ ht_status hti_map_admit(hti_run *run, hti_open_map *map, hti_frame **out, ht_err
     }
     frame->run = run;
     frame->map = map;
+    frame->root = map->parent ? map->parent->root : frame;
     frame->next = NULL;
     frame->item = map->next++;
     frame->step = 0;
-    frame->skipped = false;
+    frame->tries = 0;
+    frame->skipped = frame->doomed = frame->again = false;
+    frame->verdict = ht_value_null();
     for (size_t i = 0; i < plan->n_inputs && map->mapped; i++)
         if (map->items[i])
             frame->values[plan->input_at[i]] =
@@ -212,22 +215,27 @@ ht_status hti_map_admit(hti_run *run, hti_open_map *map, hti_frame **out, ht_err
 void hti_map_take(hti_open_map *map, hti_frame *frame)
 {
     const ht_plan *plan = map->plan;
-    if (frame->skipped) map->skipped[frame->item] = true;
+    const hti_item_state state = !frame->skipped ? HTI_ITEM_DONE : frame->doomed ? HTI_ITEM_FAILED : HTI_ITEM_SKIPPED;
+    if (state == HTI_ITEM_FAILED) {
+        map->out[frame->item] = frame->verdict;
+        frame->verdict = ht_value_null();
+    }
     for (size_t o = 0; o < plan->n_outputs && !frame->skipped; o++) {
         map->out[o * map->n + frame->item] = frame->values[plan->output_at[o]];
         frame->values[plan->output_at[o]] = ht_value_null();
     }
+    __atomic_store_n(&map->state[frame->item], (uint8_t)state, __ATOMIC_RELEASE);
     hti_frame_release(frame);
     frame->next = map->spare;
     map->spare = frame;
 }
 
-/* Moves the results of items that were not skipped together; how many. */
+/* Moves the results of items that are done together; how many. */
 static size_t compact(const hti_open_map *map, ht_value *results)
 {
     size_t n = 0;
     for (size_t i = 0; i < map->n; i++) {
-        if (map->skipped[i]) continue;
+        if (map->state[i] != HTI_ITEM_DONE) continue;
         const ht_value value = results[i];
         results[i] = ht_value_null();
         results[n++] = value;
@@ -289,16 +297,30 @@ static ht_status collect_struct(hti_open_map *root, ht_value *out, ht_error *err
     return status;
 }
 
-static ht_status collect_list(hti_open_map *root, ht_value *out, ht_error *err)
+/* The struct of a done item, or its failure. */
+static ht_status item_result(const hti_open_map *root, size_t item, ht_value *out, ht_error *err)
 {
     const ht_plan *plan = root->plan;
-    ht_value *items = HTI_NEW_ARRAY(ht_value, root->n), *values = HTI_NEW_ARRAY(ht_value, plan->n_outputs);
-    ht_status status = items && values ? HT_OK : HTI_NO_MEMORY(err);
+    if (root->state[item] == HTI_ITEM_FAILED) {
+        *out = ht_value_retain(root->out[item]);
+        return HT_OK;
+    }
+    ht_value few[16], *values = plan->n_outputs <= HTI_LEN(few) ? few : HTI_NEW_ARRAY(ht_value, plan->n_outputs);
+    if (!values) return HTI_NO_MEMORY(err);
+    for (size_t o = 0; o < plan->n_outputs; o++) values[o] = root->out[o * root->n + item];
+    const ht_status status = ht_value_struct(plan->outputs, values, plan->n_outputs, out, err);
+    if (values != few) hti_free(values);
+    return status;
+}
+
+static ht_status collect_list(hti_open_map *root, ht_value *out, ht_error *err)
+{
+    ht_value *items = HTI_NEW_ARRAY(ht_value, root->n);
+    ht_status status = items ? HT_OK : HTI_NO_MEMORY(err);
     size_t n = 0;
     for (size_t i = 0; status == HT_OK && i < root->n; i++) {
-        if (root->skipped[i]) continue;
-        for (size_t o = 0; o < plan->n_outputs; o++) values[o] = root->out[o * root->n + i];
-        status = ht_value_struct(plan->outputs, values, plan->n_outputs, &items[n], err);
+        if (root->state[i] == HTI_ITEM_SKIPPED) continue;
+        status = item_result(root, i, &items[n], err);
         if (status == HT_OK) n++;
     }
     if (status == HT_OK)
@@ -306,7 +328,27 @@ static ht_status collect_list(hti_open_map *root, ht_value *out, ht_error *err)
     else
         hti_values_release(items, n);
     hti_free(items);
-    hti_free(values);
+    return status;
+}
+
+ht_status hti_map_deliver(hti_run *run, hti_open_map *map, ht_error *err)
+{
+    ht_status status = HT_OK;
+    if (!run->options->result || map->parent) return HT_OK;
+    hti_mutex_lock(run->lock);
+    for (; status == HT_OK && map->n_given < map->n; map->n_given++) {
+        const size_t i = map->n_given;
+        const uint8_t state = __atomic_load_n(&map->state[i], __ATOMIC_ACQUIRE);
+        ht_value value;
+        if (state == HTI_ITEM_OPEN) break;
+        if (state == HTI_ITEM_SKIPPED) continue;
+        status = item_result(map, i, &value, err);
+        if (status != HT_OK) break;
+        for (size_t o = 0; o < map->plan->n_outputs; o++) hti_values_release(&map->out[o * map->n + i], 1);
+        status = run->options->result(run->options->ud, map->base + i, value, err);
+        ht_value_release(value);
+    }
+    hti_mutex_unlock(run->lock);
     return status;
 }
 
@@ -363,7 +405,9 @@ static ht_status run_planned(hti_run *run, const ht_plan *plan, const root_input
     hti_open_map *root;
     HT_TRY(open_root(run, plan, in, &root, err));
     ht_status status = hti_map_run(run, root, err);
-    if (status == HT_OK) status = root->mapped ? collect_list(root, out, err) : collect_struct(root, out, err);
+    if (status == HT_OK) status = hti_map_deliver(run, root, err);
+    if (status == HT_OK && !run->options->result)
+        status = root->mapped ? collect_list(root, out, err) : collect_struct(root, out, err);
     hti_map_close(root);
     return status;
 }
@@ -373,6 +417,8 @@ ht_status hti_run_init(hti_run *run, const ht_run_options *options, ht_error *er
     *run = (hti_run){.options = options};
     run->window = options->window ? options->window : HTI_WINDOW;
     run->batch_max = options->batch_max ? options->batch_max : SIZE_MAX;
+    run->deadline = run->next_timer = UINT64_MAX;
+    if (options->timeout_ms) run->deadline = hti_run_now(run) + options->timeout_ms * 1000000;
     run->lock = hti_mutex_new();
     run->arrived = hti_cond_new();
     return run->lock && run->arrived ? HT_OK : HTI_NO_MEMORY(err);
@@ -384,6 +430,7 @@ void hti_run_deinit(hti_run *run)
     hti_mutex_free(run->lock);
     hti_free(run->runnable.at);
     hti_free(run->parked.at);
+    hti_free(run->sleeping.at);
 }
 
 /* What travels to other processes is looked at before anything runs. */
@@ -490,6 +537,8 @@ ht_status ht_pipeline_run(const ht_pipeline *pipeline, ht_value inputs, const ht
     *out = ht_value_null();
     once.n_map_over = 0;
     once.map_mode = HT_MAP_ZIP;
+    once.errors = HT_ERRORS_RAISE;
+    once.result = NULL;
     return run_pipeline(pipeline, inputs, &once, out, err);
 }
 

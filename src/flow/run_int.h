@@ -27,13 +27,16 @@ typedef struct hti_open_map {
     size_t *stride, *len;   /* [plan's n_inputs] item i takes element i / stride % len */
     ht_value *lists;        /* [n_lists] owned */
     size_t n_lists;
-    ht_value *out;    /* [plan's n_outputs][n] owned */
-    bool *skipped;    /* [n] */
+    ht_value *out;    /* [plan's n_outputs][n] owned; of a failed item the first is the failure */
+    uint8_t *state;   /* [n] hti_item_state; set by one thread, read by others */
+    size_t n_given;   /* items whose results were handed out already */
     hti_frame *spare; /* ended frames, used again */
     hti_frame *live;  /* frames under way in rounds */
     hti_arena arena;  /* the arrays above */
     struct hti_open_map *before, *after;
 } hti_open_map;
+
+typedef enum hti_item_state { HTI_ITEM_OPEN, HTI_ITEM_DONE, HTI_ITEM_SKIPPED, HTI_ITEM_FAILED } hti_item_state;
 
 /* What an awaited call gave. */
 typedef struct hti_answer {
@@ -54,21 +57,44 @@ struct ht_body {
     void *slot;
 };
 
+/* A started call; it may outlive its frame and its run (call.c). */
+typedef struct hti_call {
+    ht_completion completion;
+    int state; /* hti_call_state: whoever changes it first decides */
+    hti_run *run;
+    hti_frame *frame;
+    ht_instance *instance;          /* kept until it ends, NULL: none */
+    uint64_t until;                 /* of the run's clock; UINT64_MAX: no limit */
+    struct hti_call *next, *before; /* under way */
+    struct hti_call *after;         /* finished */
+    ht_status status;
+    ht_error *failure; /* NULL on success */
+    size_t n_outputs;
+    ht_value out[]; /* [n_outputs] owned */
+} hti_call;
+typedef enum hti_call_state { HTI_CALL_OPEN, HTI_CALL_ENDED, HTI_CALL_ABANDONED } hti_call_state;
+
 /* One item on its way through a plan. It waits for at most one thing. */
 struct hti_frame {
     hti_run *run;
     hti_open_map *map;
-    hti_frame *next; /* in a list: spare, finished asynchronous calls */
+    hti_frame *root; /* of the outermost map, that this one works for; itself there */
+    hti_frame *next; /* in the list of spare ones */
     hti_frame *live_before, *live_after;
     uint64_t item, seq;
     uint32_t step;
     bool answered; /* the call of the present step has ended: go on behind it */
     bool skipped;
-    ht_status status; /* of the answered call */
+    bool doomed;        /* of a root: something inside has failed, and failures are collected */
+    uint64_t doomed_by; /* number of the frame that failed */
+    ht_value verdict;   /* of a doomed root, owned */
+    bool again;         /* the call of the present step is to be started again */
+    uint32_t tries;     /* that failed already */
+    uint64_t wake;      /* when to start again */
+    ht_status status;   /* of the answered call */
     ht_error *failure;
     hti_target target; /* of the call it waits for */
     ht_body *body;
-    ht_completion completion;
     ht_value values[]; /* [plan's n_own] owned */
 };
 
@@ -98,10 +124,14 @@ struct hti_run {
     size_t n_leaf;
     uint64_t next_seq;
     hti_frames runnable, parked;
-    hti_mutex *lock; /* guards `finished` and the event callback */
+    hti_mutex *lock; /* guards `finished`, `calls`, `next_timer` and the callbacks */
     hti_cond *arrived;
-    hti_frame *finished; /* asynchronous calls that ended, newest first */
-    size_t n_async;
+    hti_call *finished;  /* ended, newest first */
+    hti_call *calls;     /* under way or finished */
+    uint64_t next_timer; /* no call's time is over before; UINT64_MAX: none has a limit */
+    size_t n_async;      /* calls that the run has not taken yet */
+    hti_frames sleeping; /* their calls are to be started again later */
+    uint64_t deadline;   /* UINT64_MAX: none */
 };
 
 static inline ht_value hti_frame_value(const hti_frame *frame, uint32_t place)
@@ -132,6 +162,16 @@ typedef struct hti_opening {
     uint64_t base;
 } hti_opening;
 
+/* failure.c */
+uint64_t hti_run_now(const hti_run *run);
+/* TIMEOUT when the run's time is over, CANCELLED when its caller wants no more. */
+HT_CHECKED ht_status hti_run_check(const hti_run *run, ht_error *err);
+/* A failure as a value. */
+HT_CHECKED ht_status hti_failure_new(ht_status status, uint64_t item, const char *node, const char *message,
+                                     ht_value *out, ht_error *err);
+/* Whether items of the outermost map may fail alone with this status. */
+bool hti_run_collects(const hti_run *run, ht_status status);
+
 /* run.c: runs and maps */
 HT_CHECKED ht_status hti_run_init(hti_run *run, const ht_run_options *options, ht_error *err);
 void hti_run_deinit(hti_run *run); /* also after a failed init */
@@ -144,6 +184,8 @@ HT_CHECKED ht_status hti_map_open(hti_run *run, hti_frame *parent, const hti_ste
 HT_CHECKED ht_status hti_map_admit(hti_run *run, hti_open_map *map, hti_frame **out, ht_error *err);
 /* The frame's outputs into the map's; the frame becomes spare. */
 void hti_map_take(hti_open_map *map, hti_frame *frame);
+/* Of the outermost map: gives results of items that are done, in order, to who wants them early. */
+HT_CHECKED ht_status hti_map_deliver(hti_run *run, hti_open_map *map, ht_error *err);
 /* A map whose items have all ended: one value for each of the plan's outputs. */
 HT_CHECKED ht_status hti_map_result(hti_open_map *map, size_t output, ht_value *out, ht_error *err);
 /* Its results into the step's outputs of the parent. */
@@ -165,6 +207,18 @@ HT_CHECKED ht_status hti_body_answer(ht_body *body, ht_value value, ht_status st
                                      ht_error *err);
 /* All items of a map that never parks, in order on this thread or over the pool. */
 HT_CHECKED ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error *err);
+
+/* call.c */
+/* Starts the call that the frame waits for. */
+HT_CHECKED ht_status hti_call_start(hti_frame *frame, hti_found *found, ht_error *err);
+/* What has ended: its frames become runnable, or sleep before they try again. */
+HT_CHECKED ht_status hti_calls_take(hti_run *run, ht_error *err);
+/* Frames that have slept enough, and calls whose time is over. */
+HT_CHECKED ht_status hti_calls_expire(hti_run *run, ht_error *err);
+/* When hti_calls_expire has to be called next, or the run's time is over. */
+uint64_t hti_calls_until(const hti_run *run);
+/* All that are under way are given up; those that just ended are still to be taken. */
+void hti_calls_abandon(hti_run *run);
 
 /* batch.c: calls some of the parked frames, which become runnable in frame order; the others stay. */
 HT_CHECKED ht_status hti_batches_fire(hti_run *run, ht_error *err);

@@ -135,7 +135,7 @@ static ht_status skipped_of(const hti_open_map *map, ht_value *out, ht_error *er
     size_t n = 0;
     if (!items) return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < map->n; i++)
-        if (map->skipped[i]) items[n++] = ht_value_int((int64_t)i);
+        if (map->state[i] == HTI_ITEM_SKIPPED) items[n++] = ht_value_int((int64_t)i);
     const ht_status status = ht_value_list(items, n, out, err);
     hti_free(items);
     return status;
@@ -165,6 +165,7 @@ static ht_status serve_slice(const hti_kept_job *job, ht_value slice, ht_writer 
     hti_open_map *map = NULL;
     options.window = (size_t)HTI_MAX(int_field(job->job, "window", 0), 0);
     options.batch_max = (size_t)HTI_MAX(int_field(job->job, "batch_max", 0), 0);
+    if (true_field(job->job, "collect")) options.errors = HT_ERRORS_COLLECT;
     if (true_field(job->job, "events")) {
         options.event = note_event;
         options.ud = &events;

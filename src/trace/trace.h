@@ -8,7 +8,7 @@
 
 #include <houndstooth/trace.h>
 
-/* Forgets all spans and names: a run begins. */
+/* Forgets all spans: a run begins. Names stay, and with them their pointers. */
 void hti_trace_begin(ht_trace *trace);
 /* A name that lives as long as the trace, the same pointer for the same text; NULL if memory is out. Any thread. */
 const char *hti_trace_name(ht_trace *trace, const char *name);

@@ -1,0 +1,168 @@
+/*
+ * trace.c - a ring of spans that any thread adds to without a lock.
+ *
+ * Layout: a power of two of slots, one cache line each: a mark and a span. A counter gives every span its number;
+ * number n goes to slot n mod capacity. A slot's mark is 0 while empty, 1 while written, else the number of its span
+ * plus 2.
+ * Invariants: a slot is written by the thread that moved its mark to 1. A thread that finds the slot in another's hands,
+ * or with a later span in it, was overtaken by a whole lap of the ring: its span counts as lost. What the ring holds and
+ * what is lost add up to the counter.
+ * Workload: two spans a call of a node, some thousands to some millions a second, read once at the end.
+ * Thread rule: adding and naming from any thread; beginning and reading while nobody adds.
+ * Easy to get wrong: reading needs no lock because the threads of a run end before it is read, not because of the marks.
+ */
+#include "os/os.h"
+#include "trace_int.h"
+
+#include <string.h>
+
+enum { DEFAULT_SLOTS = 65536, EMPTY = 0, WRITING = 1, FIRST_MARK = 2 };
+static const size_t MOST_SLOTS = (size_t)1 << 28;
+
+typedef struct slot {
+    uint64_t mark;
+    ht_span span;
+} slot;
+_Static_assert(sizeof(slot) == 64, "a slot fills a cache line");
+
+struct ht_trace {
+    slot *slots; /* [n_slots] */
+    size_t n_slots;
+    ht_span *sorted; /* [n_sorted] what ht_trace_spans gave; NULL: not asked for since the last span */
+    size_t n_sorted;
+    uint64_t n_at_sort; /* the counter at that time */
+    hti_mutex *lock;    /* guards `names` */
+    hti_map names;
+    uint64_t counter __attribute__((aligned(64))); /* spans added; alone on its line: all threads write it */
+};
+
+ht_status ht_trace_new(size_t capacity, ht_trace **out, ht_error *err)
+{
+    *out = NULL;
+    if (capacity == 0) capacity = DEFAULT_SLOTS;
+    if (capacity > MOST_SLOTS) return HT_FAIL(err, LIMIT, "a trace of %zu spans; at most %zu", capacity, MOST_SLOTS);
+    ht_trace *trace = HTI_NEW(ht_trace);
+    if (!trace) return HTI_NO_MEMORY(err);
+    hti_map_init(&trace->names);
+    trace->n_slots = 1;
+    while (trace->n_slots < capacity) trace->n_slots *= 2;
+    trace->lock = hti_mutex_new();
+    trace->slots = hti_alloc_zero(hti_mul(trace->n_slots, sizeof(slot)));
+    if (!trace->lock || !trace->slots) {
+        ht_trace_free(trace);
+        return HTI_NO_MEMORY(err);
+    }
+    *out = trace;
+    return HT_OK;
+}
+
+void ht_trace_free(ht_trace *trace)
+{
+    if (!trace) return;
+    if (trace->lock) hti_mutex_free(trace->lock);
+    hti_map_deinit(&trace->names);
+    hti_free(trace->sorted);
+    hti_free(trace->slots);
+    hti_free(trace);
+}
+
+void hti_trace_begin(ht_trace *trace)
+{
+    const size_t n_used = (size_t)HTI_MIN(trace->counter, trace->n_slots);
+    for (size_t i = 0; i < n_used; i++) trace->slots[i].mark = EMPTY;
+    trace->counter = 0;
+    hti_free(trace->sorted);
+    trace->sorted = NULL;
+}
+
+const char *hti_trace_name(ht_trace *trace, const char *name)
+{
+    uint32_t entry;
+    bool inserted;
+    hti_mutex_lock(trace->lock);
+    const ht_status status = hti_map_put(&trace->names, (ht_text){name, strlen(name)}, 0, &entry, &inserted, NULL);
+    const char *kept = status == HT_OK ? trace->names.entries[entry].key : NULL;
+    hti_mutex_unlock(trace->lock);
+    return kept;
+}
+
+void hti_trace_add(ht_trace *trace, const ht_span *span)
+{
+    if (!trace) return;
+    const uint64_t number = __atomic_fetch_add(&trace->counter, 1, __ATOMIC_RELAXED);
+    slot *into = &trace->slots[number & (trace->n_slots - 1)];
+    uint64_t mark = __atomic_load_n(&into->mark, __ATOMIC_RELAXED);
+    if (mark == WRITING || mark > number + FIRST_MARK) return;
+    if (!__atomic_compare_exchange_n(&into->mark, &mark, WRITING, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+    into->span = *span;
+    __atomic_store_n(&into->mark, number + FIRST_MARK, __ATOMIC_RELEASE);
+}
+
+/* ---- reading ---- */
+
+/* An outer span that starts with its first inner one comes before it. */
+static bool is_before(const ht_span *a, const ht_span *b)
+{
+    return a->start_ns != b->start_ns ? a->start_ns < b->start_ns : a->end_ns > b->end_ns;
+}
+
+/* Merges runs of `width` from one array into the other. */
+static void merge_runs(const ht_span *from, ht_span *into, size_t n, size_t width)
+{
+    for (size_t start = 0; start < n; start += 2 * width) {
+        const size_t middle = HTI_MIN(start + width, n), end = HTI_MIN(start + 2 * width, n);
+        size_t left = start, right = middle;
+        for (size_t to = start; to < end; to++) {
+            const bool take_right = right < end && (left == middle || is_before(&from[right], &from[left]));
+            into[to] = take_right ? from[right++] : from[left++];
+        }
+    }
+}
+
+/* Stable, so equal spans stay in the order in which they were added. Gives the array that holds the result. */
+static ht_span *sort_spans(ht_span *spans, ht_span *other, size_t n)
+{
+    for (size_t width = 1; width < n; width *= 2) {
+        merge_runs(spans, other, n, width);
+        ht_span *swap = spans;
+        spans = other;
+        other = swap;
+    }
+    return spans;
+}
+
+static size_t collect(const ht_trace *trace, ht_span *into)
+{
+    size_t n = 0;
+    const uint64_t first = trace->counter > trace->n_slots ? trace->counter - trace->n_slots : 0;
+    for (uint64_t number = first; number < trace->counter; number++) {
+        const slot *from = &trace->slots[number & (trace->n_slots - 1)];
+        if (__atomic_load_n(&from->mark, __ATOMIC_ACQUIRE) >= FIRST_MARK) into[n++] = from->span;
+    }
+    return n;
+}
+
+ht_status ht_trace_spans(ht_trace *trace, const ht_span **out, size_t *n, uint64_t *lost, ht_error *err)
+{
+    *out = NULL;
+    *n = 0;
+    *lost = 0;
+    if (!trace->sorted || trace->n_at_sort != trace->counter) {
+        const size_t most = (size_t)HTI_MIN(trace->counter, trace->n_slots);
+        ht_span *spans = HTI_NEW_ARRAY(ht_span, most), *other = HTI_NEW_ARRAY(ht_span, most);
+        if (!spans || !other) {
+            hti_free(spans);
+            hti_free(other);
+            return HTI_NO_MEMORY(err);
+        }
+        hti_free(trace->sorted);
+        trace->n_sorted = collect(trace, spans);
+        trace->sorted = sort_spans(spans, other, trace->n_sorted);
+        trace->n_at_sort = trace->counter;
+        hti_free(trace->sorted == spans ? other : spans);
+    }
+    *out = trace->sorted;
+    *n = trace->n_sorted;
+    *lost = trace->counter - trace->n_sorted;
+    return HT_OK;
+}
