@@ -76,6 +76,9 @@ void hti_input_close(hti_input *input);
 /* Writes all bytes to standard output: only where a caller named it, as the path "-". */
 HT_CHECKED ht_status hti_write_standard_output(const void *data, size_t len, ht_error *err);
 
+/* What worker processes print, where nobody else takes it; a failure is nobody's to tell. */
+void hti_write_standard_error(const void *data, size_t len);
+
 /* ---- threads ---- */
 
 /*
@@ -136,6 +139,48 @@ HT_CHECKED ht_status hti_shared_memory_make(size_t len, hti_shared_memory *out, 
 HT_CHECKED ht_status hti_shared_memory_receive(int fd, size_t len, hti_shared_memory *out, ht_error *err);
 /* Unmaps and closes; a second release does nothing. */
 void hti_shared_memory_release(hti_shared_memory *memory);
+
+/* ---- child processes ---- */
+
+/* A spawned program with one socket to us at its descriptor 3, and what it prints (both streams) on a pipe. */
+typedef struct hti_child {
+    int64_t pid;        /* 0: none */
+    int socket, output; /* -1: closed */
+} hti_child;
+/*
+ * argv and env NULL-ended; env (NULL: none) comes on top of ours. Default signals, a process group of its own, no other
+ * descriptor of ours, empty standard input. NOT_FOUND: no such program. Call it from a thread that lives as long as the
+ * child, which dies with that thread if it asks to (hti_die_with_parent).
+ */
+HT_CHECKED ht_status hti_child_start(const char *const *argv, const char *const *env, hti_child *out, ht_error *err);
+/* True once it has ended, with how in `text` ("was killed by signal 9 (Killed)"); then its pid is gone. */
+bool hti_child_ended(hti_child *child, char *text, size_t cap);
+void hti_child_kill(const hti_child *child);
+/* Closes our ends; the process goes on. */
+void hti_child_close(hti_child *child);
+/* In a child: the kernel kills this process when the thread that started it ends. */
+void hti_die_with_parent(void);
+
+/* What an end of a socket that keeps messages apart got: bytes, and perhaps a descriptor (-1: none). */
+typedef struct hti_packet {
+    size_t len; /* 0: the other end is closed */
+    int fd;
+} hti_packet;
+/* Sends head and body as one message of at most 128 KiB, with a copy of fd unless it is -1. IO: nobody listens. */
+HT_CHECKED ht_status hti_packet_send(int socket, const void *head, size_t head_len, const void *body, size_t len,
+                                     int fd, ht_error *err);
+/* Waits for a message. LIMIT: longer than cap. */
+HT_CHECKED ht_status hti_packet_receive(int socket, void *into, size_t cap, hti_packet *out, ht_error *err);
+/* Reads what is there now; *len 0 and *open false at the end of it. */
+void hti_pipe_read(int fd, void *into, size_t cap, size_t *len, bool *open);
+void hti_descriptor_close(int fd);
+
+/* Wakes a thread that waits for descriptors, from any thread. */
+HT_CHECKED ht_status hti_bell_new(int *out, ht_error *err);
+void hti_bell_ring(int bell);
+void hti_bell_quiet(int bell);
+/* Waits until one of fds [n] (-1: none) can be read, which `ready` [n] tells, or until hti_clock_ns() is `until_ns`. */
+void hti_wait_readable(const int *fds, bool *ready, size_t n, uint64_t until_ns);
 
 /* ---- machine ---- */
 
