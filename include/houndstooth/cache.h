@@ -33,6 +33,8 @@ HT_API HT_CHECKED ht_status ht_cache_open(const char *path, const ht_cache_optio
 HT_API HT_CHECKED ht_status ht_cache_memory(const ht_cache_options *options, ht_cache **out, ht_error *err);
 HT_API void ht_cache_close(ht_cache *cache); /* NULL allowed */
 
+/* Its directory, NULL of one in memory. Borrowed. */
+HT_API const char *ht_cache_path(const ht_cache *cache);
 /* The bytes under a key appended to `into`; *found false if there are none. Any thread. */
 HT_API HT_CHECKED ht_status ht_cache_get(ht_cache *cache, ht_key key, ht_writer *into, bool *found, ht_error *err);
 /* True if there are bytes under the key; reads none and counts as no use. */

@@ -15,6 +15,7 @@
 #ifndef HOUNDSTOOTH_FLOW_H
 #define HOUNDSTOOTH_FLOW_H
 
+#include "cache.h"
 #include "value.h"
 
 #ifdef __cplusplus
@@ -228,7 +229,9 @@ typedef enum ht_event_kind {
     HT_EVENT_NODE_ERROR,
     HT_EVENT_MAP_START, /* n: items */
     HT_EVENT_MAP_END,
-    HT_EVENT_BATCH, /* n: rows of one call of a batch form */
+    HT_EVENT_BATCH,       /* n: rows of one call of a batch form */
+    HT_EVENT_NODE_CACHED, /* instead of start and end: its outputs came from the cache */
+    HT_EVENT_WARNING,     /* node: what is wrong, in words; told once a run */
 } ht_event_kind;
 typedef struct ht_event {
     ht_event_kind kind;
@@ -289,6 +292,7 @@ typedef struct ht_run_options {
     ht_status (*result)(void *ud, uint64_t item, ht_value value, ht_error *err);
     uint64_t timeout_ms;   /* of the whole run: TIMEOUT, checked between calls; 0: none */
     const ht_clock *clock; /* NULL: the machine's */
+    ht_cache *cache;       /* of nodes and classes with a version; NULL: none. In processes only one on disk counts */
 } ht_run_options;
 
 /*

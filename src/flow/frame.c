@@ -183,6 +183,7 @@ static ht_status settle(hti_frame *frame, const hti_step *step, ht_status status
 {
     if (status == HT_OK || status == HT_CANCELLED || status == HT_NO_MEMORY) return status;
     const ht_on_error policy = step->node->forms.on_error;
+    frame->has_key = false;
     hti_run_event(frame->run, HT_EVENT_NODE_ERROR, frame, step->node->name, 0);
     if (policy == HT_ON_ERROR_NULL && !step->child) return HT_OK; /* the outputs are null already */
     if (policy == HT_ON_ERROR_SKIP && !step->child && frame->map->mapped) {
@@ -192,6 +193,7 @@ static ht_status settle(hti_frame *frame, const hti_step *step, ht_status status
     return status;
 }
 
+/* A step that never parks, which the cache had not. */
 static ht_status run_step_plain(hti_frame *frame, const hti_step *step, ht_error *err)
 {
     hti_run_event(frame->run, HT_EVENT_NODE_START, frame, step->node->name, 0);
@@ -199,12 +201,18 @@ static ht_status run_step_plain(hti_frame *frame, const hti_step *step, ht_error
     return settle(frame, step, status);
 }
 
-static void end_step(hti_frame *frame, const hti_step *step)
+static void drop_values(hti_frame *frame, const hti_step *step)
 {
     for (size_t i = 0; i < step->n_drop; i++) {
         ht_value_release(frame->values[step->drop[i]]);
         frame->values[step->drop[i]] = ht_value_null();
     }
+}
+
+static void end_step(hti_frame *frame, const hti_step *step)
+{
+    hti_cache_keep(frame, step);
+    drop_values(frame, step);
     hti_run_event(frame->run, HT_EVENT_NODE_END, frame, step->node->name, 0);
 }
 
@@ -215,6 +223,10 @@ static ht_status run_frame_plain(hti_frame *frame, ht_error *err)
     const ht_plan *plan = frame->map->plan;
     for (frame->step = 0; frame->step < plan->n_steps && !frame->skipped; frame->step++) {
         const hti_step *step = &plan->steps[frame->step];
+        if (hti_cache_take(frame, step)) {
+            drop_values(frame, step);
+            continue;
+        }
         const ht_status status = run_step_plain(frame, step, err);
         if (status != HT_OK) return step->child ? status : hti_frame_fail(frame, status, err);
         end_step(frame, step);
@@ -457,6 +469,11 @@ void hti_frame_run(hti_frame *frame, hti_found *found)
     }
     for (; frame->step < plan->n_steps && !frame->skipped && !frame->root->doomed; frame->step++) {
         const hti_step *step = &plan->steps[frame->step];
+        const bool begins = !frame->answered && !frame->again;
+        if (begins && hti_cache_take(frame, step)) {
+            drop_values(frame, step);
+            continue;
+        }
         if (run_step(frame, step, found) != GOES_ON) return;
         end_step(frame, step);
     }

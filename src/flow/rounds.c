@@ -231,6 +231,7 @@ static ht_status run_all(hti_run *run, hti_open_map *root, ht_error *err)
             HT_TRY(admit_items(run, err));
             if (run->runnable.n) continue;
             if (root->n_done == root->n) return HT_OK;
+            hti_cache_flush(run);
             HT_TRY(hti_batches_fire(run, err));
         }
     }

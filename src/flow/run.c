@@ -140,7 +140,8 @@ ht_status hti_map_open_with(hti_run *run, const hti_opening *o, hti_open_map **o
     map->mapped = o->n_over > 0;
     map->base = o->base;
     map->depth = o->parent ? o->parent->map->depth + 1 : 0;
-    const ht_status status = fill_map(map, o, err);
+    ht_status status = fill_map(map, o, err);
+    if (status == HT_OK) status = hti_cache_open_map(run, map, err);
     if (status != HT_OK) {
         hti_map_close(map);
         return status;
@@ -405,6 +406,7 @@ static ht_status run_planned(hti_run *run, const ht_plan *plan, const root_input
     hti_open_map *root;
     HT_TRY(open_root(run, plan, in, &root, err));
     ht_status status = hti_map_run(run, root, err);
+    hti_cache_flush(run);
     if (status == HT_OK) status = hti_map_deliver(run, root, err);
     if (status == HT_OK && !run->options->result)
         status = root->mapped ? collect_list(root, out, err) : collect_struct(root, out, err);
@@ -417,6 +419,7 @@ ht_status hti_run_init(hti_run *run, const ht_run_options *options, ht_error *er
     *run = (hti_run){.options = options};
     run->window = options->window ? options->window : HTI_WINDOW;
     run->batch_max = options->batch_max ? options->batch_max : SIZE_MAX;
+    run->cache = options->cache;
     run->deadline = run->next_timer = UINT64_MAX;
     if (options->timeout_ms) run->deadline = hti_run_now(run) + options->timeout_ms * 1000000;
     run->lock = hti_mutex_new();

@@ -10,8 +10,11 @@
 #include "engine/engine.h"
 #include "flow_int.h"
 
+#include <houndstooth/cache.h>
+
 typedef struct hti_frame hti_frame;
 typedef struct hti_run hti_run;
+typedef struct hti_shared_key hti_shared_key;
 
 /* A plan being run for its items: one item if it is not mapped. */
 typedef struct hti_open_map {
@@ -23,6 +26,10 @@ typedef struct hti_open_map {
     uint64_t base;          /* number of its first item: of a slice not 0 */
     size_t n, next, n_done; /* items: all, admitted, ended */
     ht_value *shared;       /* [plan's n_shared] owned */
+    struct hti_shared_key {
+        ht_key key;
+        bool known;
+    } * shared_keys;        /* [plan's n_shared] digests, NULL without a cache */
     const ht_value **items; /* [plan's n_inputs] of each mapped input, borrowed from the lists that `lists` keep */
     size_t *stride, *len;   /* [plan's n_inputs] item i takes element i / stride % len */
     ht_value *lists;        /* [n_lists] owned */
@@ -91,6 +98,8 @@ struct hti_frame {
     bool again;         /* the call of the present step is to be started again */
     uint32_t tries;     /* that failed already */
     uint64_t wake;      /* when to start again */
+    ht_key key;         /* of the present step\'s results in the cache */
+    bool has_key;       /* they are to be kept there */
     ht_status status;   /* of the answered call */
     ht_error *failure;
     hti_target target; /* of the call it waits for */
@@ -113,7 +122,18 @@ typedef struct hti_found {
     ht_error err;
 } hti_found;
 
+/* Results that go to the cache together. */
+typedef struct hti_puts {
+    ht_cache_entry *entries; /* [n] */
+    void **bytes;            /* [n] owned */
+    size_t n, cap_entries, cap_bytes, n_bytes;
+    uint64_t written; /* when the last ones were */
+} hti_puts;
+
 struct hti_run {
+    ht_cache *cache; /* NULL: none */
+    hti_puts puts;   /* guarded by `lock` */
+    bool has_warned;
     const ht_run_options *options;
     ht_pool *pool;        /* NULL: one thread */
     hti_workers *workers; /* [n_workers] of the processes engine, else NULL */
@@ -124,7 +144,7 @@ struct hti_run {
     size_t n_leaf;
     uint64_t next_seq;
     hti_frames runnable, parked;
-    hti_mutex *lock; /* guards `finished`, `calls`, `next_timer` and the callbacks */
+    hti_mutex *lock; /* guards `finished`, `calls`, `next_timer`, `puts` and the callbacks */
     hti_cond *arrived;
     hti_call *finished;  /* ended, newest first */
     hti_call *calls;     /* under way or finished */
@@ -207,6 +227,16 @@ HT_CHECKED ht_status hti_body_answer(ht_body *body, ht_value value, ht_status st
                                      ht_error *err);
 /* All items of a map that never parks, in order on this thread or over the pool. */
 HT_CHECKED ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error *err);
+
+/* cached.c; all do nothing without a cache */
+/* NULL: its results are never cached. */
+const char *hti_step_version(const hti_step *step);
+/* Digests what the items of a map share. */
+HT_CHECKED ht_status hti_cache_open_map(hti_run *run, hti_open_map *map, ht_error *err);
+/* The outputs of the frame's step, where the cache has them; else its key, for hti_cache_keep. */
+bool hti_cache_take(hti_frame *frame, const hti_step *step);
+void hti_cache_keep(hti_frame *frame, const hti_step *step);
+void hti_cache_flush(hti_run *run);
 
 /* call.c */
 /* Starts the call that the frame waits for. */

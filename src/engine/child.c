@@ -1,5 +1,5 @@
 /*
- * serve.c - a worker process: requests one after the other, until the parent is gone.
+ * child.c - a worker process: requests one after the other, until the parent is gone.
  */
 #include "engine.h"
 #include "wire.h"
