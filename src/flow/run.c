@@ -306,7 +306,8 @@ static ht_status item_result(const hti_open_map *root, size_t item, ht_value *ou
         *out = ht_value_retain(root->out[item]);
         return HT_OK;
     }
-    ht_value few[16], *values = plan->n_outputs <= HTI_LEN(few) ? few : HTI_NEW_ARRAY(ht_value, plan->n_outputs);
+    ht_value few[8] = {{HT_KIND_NULL, {0}}};
+    ht_value *values = plan->n_outputs <= HTI_LEN(few) ? few : HTI_NEW_ARRAY(ht_value, plan->n_outputs);
     if (!values) return HTI_NO_MEMORY(err);
     for (size_t o = 0; o < plan->n_outputs; o++) values[o] = root->out[o * root->n + item];
     const ht_status status = ht_value_struct(plan->outputs, values, plan->n_outputs, out, err);

@@ -242,7 +242,7 @@ ht_status hti_serve(void *ud, ht_key key, const void *job, size_t job_len, const
                     ht_writer *reply, ht_error *err)
 {
     ht_registry *registry = ud;
-    hti_kept_job *kept;
+    hti_kept_job *kept = NULL;
     ht_value piece;
     HT_TRY(find_job(registry, key, job, job_len, &kept, err));
     HT_TRY(ht_value_decode(data, len, registry, &piece, err));

@@ -22,7 +22,7 @@ static const char what_it_is[] = "shared memory";
 
 static ht_status map_fd(hti_shared_memory *memory, size_t len, int protection, ht_error *err)
 {
-    void *data = mmap(NULL, len, protection, MAP_SHARED, memory->fd, 0);
+    void *data = mmap(NULL, len, protection, MAP_SHARED | MAP_POPULATE, memory->fd, 0);
     if (data == MAP_FAILED) return hti_os_fail(err, what_it_is, "map");
     memory->data = data;
     memory->len = len;
