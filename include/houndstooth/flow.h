@@ -16,6 +16,7 @@
 #define HOUNDSTOOTH_FLOW_H
 
 #include "cache.h"
+#include "trace.h"
 #include "value.h"
 
 #ifdef __cplusplus
@@ -292,6 +293,7 @@ typedef struct ht_run_options {
     ht_status (*result)(void *ud, uint64_t item, ht_value value, ht_error *err);
     uint64_t timeout_ms;   /* of the whole run: TIMEOUT, checked between calls; 0: none */
     const ht_clock *clock; /* NULL: the machine's */
+    ht_trace *trace;       /* gets what the run does and when; NULL: none */
     ht_cache *cache;       /* of nodes and classes with a version; NULL: none. In processes only one on disk counts */
 } ht_run_options;
 

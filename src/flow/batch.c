@@ -265,7 +265,9 @@ static ht_status call_job(hti_run *run, const job *j, ht_error *err)
         return status;
     }
     tell_event(run, j);
+    const uint64_t start = hti_trace_now(run);
     const ht_status called = hti_target_call(target, j->n, in, out, &why);
+    hti_trace_call(run, j->n == 1 && target->forms->row ? HT_SPAN_NODE : HT_SPAN_BATCH, target, start, j->n);
     for (size_t k = 0; called == HT_OK && status == HT_OK && k < j->n; k++) status = give(j->frames[k], out, k, err);
     for (size_t o = 0; o < target->n_outputs; o++) hti_values_release(out[o], j->n);
     hti_arena_deinit(&arena);
@@ -278,7 +280,7 @@ static ht_status call_job(hti_run *run, const job *j, ht_error *err)
 static ht_status run_job(void *ud, size_t chunk, size_t thread, ht_error *err)
 {
     const firing *f = ud;
-    (void)thread;
+    hti_trace_worker(thread);
     return call_job(f->run, &f->jobs[chunk], err);
 }
 

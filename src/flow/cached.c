@@ -119,6 +119,7 @@ bool hti_cache_take(hti_frame *frame, const hti_step *step)
     hti_run *run = frame->run;
     ht_writer *bytes;
     bool found = false;
+    const uint64_t start = hti_trace_now(run);
     frame->has_key = false;
     if (!run->cache || !hti_step_version(step) || !key_of(frame, step, &frame->key)) return false;
     if (ht_writer_new(&bytes, NULL) != HT_OK) return false;
@@ -126,6 +127,7 @@ bool hti_cache_take(hti_frame *frame, const hti_step *step)
     if (found) found = read_outputs(frame, step, bytes);
     ht_writer_free(bytes);
     frame->has_key = !found;
+    if (found) hti_trace_step(run, HT_SPAN_CACHE, frame, start, 1);
     if (found) hti_run_event(run, HT_EVENT_NODE_CACHED, frame, step->node->name, 0);
     return found;
 }

@@ -62,6 +62,7 @@ static hti_call *new_call(hti_frame *frame)
     call->frame = frame;
     call->n_outputs = target->n_outputs;
     call->until = UINT64_MAX;
+    call->started_ns = hti_trace_now(run);
     for (size_t o = 0; o < call->n_outputs; o++) call->out[o] = ht_value_null();
     if (target->forms->timeout_ms) call->until = hti_run_now(run) + (uint64_t)target->forms->timeout_ms * 1000000;
     if (target->instance) {
@@ -151,6 +152,7 @@ ht_status hti_calls_take(hti_run *run, ht_error *err)
         after = call->after;
         run->n_async--;
         unlink_call(run, call);
+        hti_trace_call(run, HT_SPAN_ASYNC, &call->frame->target, call->started_ns, 1);
         if (status == HT_OK) status = take_call(run, call, err);
         free_call(call);
     }

@@ -197,7 +197,10 @@ static ht_status settle(hti_frame *frame, const hti_step *step, ht_status status
 static ht_status run_step_plain(hti_frame *frame, const hti_step *step, ht_error *err)
 {
     hti_run_event(frame->run, HT_EVENT_NODE_START, frame, step->node->name, 0);
-    const ht_status status = step->child ? run_child_plain(frame, step, err) : call_step_row(frame, step, err);
+    if (step->child) return settle(frame, step, run_child_plain(frame, step, err));
+    const uint64_t start = hti_trace_now(frame->run);
+    const ht_status status = call_step_row(frame, step, err);
+    hti_trace_step(frame->run, HT_SPAN_NODE, frame, start, 1);
     return settle(frame, step, status);
 }
 
@@ -254,7 +257,7 @@ static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error
 {
     const plain_items *work = ud;
     hti_open_map *map = work->map;
-    (void)thread;
+    hti_trace_worker(thread);
     hti_open_map part = *map; /* admits its own items; outputs and shared values are the map's */
     part.next = chunk * work->per_chunk;
     part.spare = NULL;
@@ -384,7 +387,9 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
     }
     for (;;) {
         frame->body->at = 0;
+        const uint64_t start = hti_trace_now(frame->run);
         ht_status status = node->forms.body(node->self, frame->body, in, &frame->values[step->first_out], &why);
+        hti_trace_step(frame->run, HT_SPAN_NODE, frame, start, 1);
         if (status == HT_PARKED && frame->body->parked) {
             hti_values_release(&frame->values[step->first_out], node->n_outputs);
             frame->target = frame->body->target;

@@ -94,6 +94,7 @@ static ht_status encode_job(const hti_run *run, const hti_open_map *map, ht_writ
     hti_fields_take(&f, "window", ht_value_int((int64_t)run->window));
     hti_fields_take(&f, "batch_max", ht_value_int((int64_t)HTI_MIN(run->batch_max, (size_t)INT64_MAX)));
     hti_fields_take(&f, "collect", ht_value_bool(run->options->errors == HT_ERRORS_COLLECT && !map->parent));
+    hti_fields_take(&f, "trace", ht_value_bool(run->options->trace != NULL));
     hti_fields_take(&f, "events", ht_value_bool(run->options->event != NULL));
     HT_TRY(hti_fields_end(&f, &job));
     const ht_status status = ht_value_encode(job, writer, err);
@@ -118,6 +119,7 @@ typedef struct slice {
     size_t first, n;
     ht_writer *data;
     bool sent, done;
+    uint64_t sent_ns, done_ns; /* for the trace */
     ht_status status;
     hti_buffer reply; /* or the message of a failure */
 } slice;
@@ -128,7 +130,7 @@ typedef struct cutting {
     ht_writer *job;
     ht_key key;
     slice *slices; /* [n_slices] */
-    size_t n_slices, next, n_out;
+    size_t n_slices, next;
 } cutting;
 
 static size_t largest_batch(const ht_plan *plan)
@@ -194,6 +196,7 @@ static void slice_done(void *ud, ht_status status, const void *reply, size_t len
     else
         hti_buffer_text(&s->reply, message);
     hti_mutex_lock(run->lock);
+    s->done_ns = hti_trace_now(run);
     s->status = status;
     s->done = true;
     hti_cond_signal(run->arrived);
@@ -208,7 +211,7 @@ static ht_status send(cutting *c, slice *s, ht_error *err)
     work.data = ht_writer_data(s->data, &work.len);
     HT_TRY(hti_workers_submit(c->run->workers, &work, err));
     s->sent = true;
-    c->n_out++;
+    s->sent_ns = hti_trace_now(c->run);
     return HT_OK;
 }
 
@@ -267,6 +270,33 @@ static void replay(hti_run *run, uint32_t depth, ht_value reply)
     }
 }
 
+/* Which child had a slice, by what it says of itself. */
+static uint32_t worker_of(const hti_run *run, ht_value reply)
+{
+    ht_value pid = ht_value_null();
+    size_t worker = 0;
+    (void)ht_value_field(reply, "process", &pid);
+    while (worker < run->n_workers && hti_workers_pid(run->workers, worker) != pid.as.integer) worker++;
+    return (uint32_t)(1000 + worker);
+}
+
+static void trace_slice(const cutting *c, const slice *s, ht_value reply)
+{
+    ht_value spans;
+    const char *name = c->map->node ? c->map->node->name : c->map->plan->pipeline;
+    if (!c->run->options->trace) return;
+    const uint32_t worker = worker_of(c->run, reply);
+    const ht_span span = {.kind = HT_SPAN_SLICE,
+                          .worker = worker,
+                          .name = hti_trace_name(c->run->options->trace, name),
+                          .start_ns = s->sent_ns,
+                          .end_ns = s->done_ns,
+                          .item = c->map->base + s->first,
+                          .n = s->n};
+    if (span.name) hti_trace_add(c->run->options->trace, &span);
+    if (ht_value_field(reply, "spans", &spans)) hti_trace_take(c->run, worker, spans);
+}
+
 static ht_status take_slice(cutting *c, slice *s, ht_error *err)
 {
     ht_value reply;
@@ -278,6 +308,7 @@ static ht_status take_slice(cutting *c, slice *s, ht_error *err)
     HT_TRY(ht_value_decode(s->reply.data, s->reply.len, c->run->options->registry, &reply, err));
     const ht_status status = take_outputs(c, s, reply, err);
     if (status == HT_OK) replay(c->run, c->map->depth, reply);
+    if (status == HT_OK) trace_slice(c, s, reply);
     ht_value_release(reply);
     hti_buffer_clear(&s->reply);
     return status;

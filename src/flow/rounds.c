@@ -131,8 +131,8 @@ static ht_status run_chunk(void *ud, size_t chunk, size_t thread, ht_error *err)
     const hti_frames *runnable = &now->run->runnable;
     hti_found *found = &now->found[chunk];
     const size_t end = HTI_MIN((chunk + 1) * FRAMES_PER_CHUNK, runnable->n);
-    (void)thread;
     (void)err;
+    hti_trace_worker(thread);
     for (size_t i = chunk * FRAMES_PER_CHUNK; i < end && !found->failed; i++) hti_frame_run(runnable->at[i], found);
     return HT_OK; /* a failure is told by the lowest frame, not the first chunk */
 }

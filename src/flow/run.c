@@ -139,6 +139,7 @@ ht_status hti_map_open_with(hti_run *run, const hti_opening *o, hti_open_map **o
     map->parent = o->parent;
     map->mapped = o->n_over > 0;
     map->base = o->base;
+    map->opened_ns = hti_trace_now(run);
     map->depth = o->parent ? o->parent->map->depth + 1 : 0;
     ht_status status = fill_map(map, o, err);
     if (status == HT_OK) status = hti_cache_open_map(run, map, err);
@@ -263,7 +264,10 @@ ht_status hti_map_finish(hti_open_map *map, hti_frame *parent, const hti_step *s
     for (size_t o = 0; o < step->node->n_outputs; o++)
         if (step->child_out[o] != UINT32_MAX)
             HT_TRY(hti_map_result(map, step->child_out[o], &parent->values[step->first_out + o], err));
-    if (map->mapped) hti_run_event(parent->run, HT_EVENT_MAP_END, parent, map->node->name, map->n);
+    if (map->mapped) {
+        hti_trace_step(parent->run, HT_SPAN_MAP, parent, map->opened_ns, map->n);
+        hti_run_event(parent->run, HT_EVENT_MAP_END, parent, map->node->name, map->n);
+    }
     return HT_OK;
 }
 
@@ -405,6 +409,7 @@ static ht_status open_root(hti_run *run, const ht_plan *plan, const root_inputs 
 static ht_status run_planned(hti_run *run, const ht_plan *plan, const root_inputs *in, ht_value *out, ht_error *err)
 {
     hti_open_map *root;
+    HT_TRY(hti_trace_run(run, plan, err));
     HT_TRY(open_root(run, plan, in, &root, err));
     ht_status status = hti_map_run(run, root, err);
     hti_cache_flush(run);
@@ -435,6 +440,7 @@ void hti_run_deinit(hti_run *run)
     hti_free(run->runnable.at);
     hti_free(run->parked.at);
     hti_free(run->sleeping.at);
+    hti_free(run->step_names);
 }
 
 /* What travels to other processes is looked at before anything runs. */

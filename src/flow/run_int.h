@@ -9,6 +9,7 @@
 
 #include "engine/engine.h"
 #include "flow_int.h"
+#include "trace/trace.h"
 
 #include <houndstooth/cache.h>
 
@@ -34,12 +35,13 @@ typedef struct hti_open_map {
     size_t *stride, *len;   /* [plan's n_inputs] item i takes element i / stride % len */
     ht_value *lists;        /* [n_lists] owned */
     size_t n_lists;
-    ht_value *out;    /* [plan's n_outputs][n] owned; of a failed item the first is the failure */
-    uint8_t *state;   /* [n] hti_item_state; set by one thread, read by others */
-    size_t n_given;   /* items whose results were handed out already */
-    hti_frame *spare; /* ended frames, used again */
-    hti_frame *live;  /* frames under way in rounds */
-    hti_arena arena;  /* the arrays above */
+    ht_value *out;      /* [plan's n_outputs][n] owned; of a failed item the first is the failure */
+    uint8_t *state;     /* [n] hti_item_state; set by one thread, read by others */
+    size_t n_given;     /* items whose results were handed out already */
+    hti_frame *spare;   /* ended frames, used again */
+    hti_frame *live;    /* frames under way in rounds */
+    hti_arena arena;    /* the arrays above */
+    uint64_t opened_ns; /* for the trace */
     struct hti_open_map *before, *after;
 } hti_open_map;
 
@@ -74,6 +76,7 @@ typedef struct hti_call {
     uint64_t until;                 /* of the run's clock; UINT64_MAX: no limit */
     struct hti_call *next, *before; /* under way */
     struct hti_call *after;         /* finished */
+    uint64_t started_ns;            /* for the trace */
     ht_status status;
     ht_error *failure; /* NULL on success */
     size_t n_outputs;
@@ -134,6 +137,7 @@ struct hti_run {
     ht_cache *cache; /* NULL: none */
     hti_puts puts;   /* guarded by `lock` */
     bool has_warned;
+    const char **step_names; /* of the trace, by the steps' order; NULL without a trace */
     const ht_run_options *options;
     ht_pool *pool;        /* NULL: one thread */
     hti_workers *workers; /* [n_workers] of the processes engine, else NULL */
@@ -227,6 +231,18 @@ HT_CHECKED ht_status hti_body_answer(ht_body *body, ht_value value, ht_status st
                                      ht_error *err);
 /* All items of a map that never parks, in order on this thread or over the pool. */
 HT_CHECKED ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error *err);
+
+/* traced.c; all do nothing without a trace */
+HT_CHECKED ht_status hti_trace_run(hti_run *run, const ht_plan *plan, ht_error *err);
+uint64_t hti_trace_now(const hti_run *run);
+/* A span of the frame's present step, of a call, from `start` to now. */
+void hti_trace_step(const hti_run *run, ht_span_kind kind, const hti_frame *frame, uint64_t start, uint64_t n);
+void hti_trace_call(const hti_run *run, ht_span_kind kind, const hti_target *target, uint64_t start, uint64_t n);
+/* The thread that runs this is number `worker` of the run. */
+void hti_trace_worker(size_t worker);
+/* Spans of another process: as a value there, and into the trace here. */
+HT_CHECKED ht_status hti_trace_value(ht_trace *trace, ht_value *out, ht_error *err);
+void hti_trace_take(const hti_run *run, uint32_t worker, ht_value spans);
 
 /* cached.c; all do nothing without a cache */
 /* NULL: its results are never cached. */

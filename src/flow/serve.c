@@ -141,9 +141,10 @@ static ht_status skipped_of(const hti_open_map *map, ht_value *out, ht_error *er
     return status;
 }
 
-static ht_status reply_slice(const hti_open_map *map, const event_list *events, ht_writer *writer, ht_error *err)
+static ht_status reply_slice(const hti_open_map *map, const event_list *events, ht_trace *trace, ht_writer *writer,
+                             ht_error *err)
 {
-    ht_value columns = ht_value_null(), skipped = ht_value_null(), list = ht_value_null(), reply;
+    ht_value columns = ht_value_null(), skipped = columns, list = columns, spans = columns, reply;
     hti_fields f = {.err = err};
     f.status = columns_of(map, &columns, err);
     hti_fields_take(&f, "out", columns);
@@ -151,6 +152,9 @@ static ht_status reply_slice(const hti_open_map *map, const event_list *events, 
     hti_fields_take(&f, "skipped", skipped);
     if (f.status == HT_OK) f.status = ht_value_list(events->events, events->n, &list, err);
     hti_fields_take(&f, "events", list);
+    hti_fields_take(&f, "process", ht_value_int(hti_process_id()));
+    if (trace && f.status == HT_OK) f.status = hti_trace_value(trace, &spans, err);
+    hti_fields_take(&f, "spans", spans);
     HT_TRY(hti_fields_end(&f, &reply));
     const ht_status status = ht_value_encode(reply, writer, err);
     ht_value_release(reply);
@@ -170,13 +174,18 @@ static ht_status serve_slice(const hti_kept_job *job, ht_value slice, ht_writer 
         options.event = note_event;
         options.ud = &events;
     }
-    ht_status status = hti_run_init(&run, &options, err);
+    ht_status status = HT_OK;
+    if (true_field(job->job, "trace")) status = ht_trace_new(0, &options.trace, err);
+    const ht_status begun = hti_run_init(&run, &options, err);
+    if (status == HT_OK) status = begun;
+    if (status == HT_OK) status = hti_trace_run(&run, job->plan, err);
     if (status == HT_OK) status = open_slice(&run, job, slice, &map, err);
     if (status == HT_OK) status = hti_map_run(&run, map, err);
     if (status == HT_OK && events.status != HT_OK) status = HTI_NO_MEMORY(err);
-    if (status == HT_OK) status = reply_slice(map, &events, reply, err);
+    if (status == HT_OK) status = reply_slice(map, &events, options.trace, reply, err);
     hti_map_close(map);
     hti_run_deinit(&run);
+    ht_trace_free(options.trace);
     hti_values_release(events.events, events.n);
     hti_free(events.events);
     return status;

@@ -160,6 +160,8 @@ void hti_child_kill(const hti_child *child);
 void hti_child_close(hti_child *child);
 /* In a child: the kernel kills this process when the thread that started it ends. */
 void hti_die_with_parent(void);
+/* Of this process. */
+int64_t hti_process_id(void);
 
 /* What an end of a socket that keeps messages apart got: bytes, and perhaps a descriptor (-1: none). */
 typedef struct hti_packet {

@@ -182,6 +182,8 @@ void hti_child_close(hti_child *child)
 
 void hti_die_with_parent(void) { (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
 
+int64_t hti_process_id(void) { return getpid(); }
+
 /* ---- messages ---- */
 
 ht_status hti_packet_send(int socket, const void *head, size_t head_len, const void *body, size_t len, int fd,
