@@ -240,10 +240,19 @@ static ht_status run_all(hti_run *run, hti_open_map *root, ht_error *err)
 /* What a failed run leaves: calls under way, frames everywhere, nested maps. */
 static void abandon(hti_run *run, const hti_open_map *root, ht_status why)
 {
+    const ht_clock *clock = run->options->clock;
     if (why == HT_CANCELLED || why == HT_TIMEOUT) hti_calls_abandon(run);
     while (run->n_async) { /* what frames and the program share must not go before they end */
         hti_mutex_lock(run->lock);
-        while (!run->finished) hti_cond_wait(run->arrived, run->lock);
+        while (!run->finished) {
+            if (clock) {
+                hti_mutex_unlock(run->lock);
+                clock->wait(clock->ud, UINT64_MAX);
+                hti_mutex_lock(run->lock);
+            } else {
+                hti_cond_wait(run->arrived, run->lock);
+            }
+        }
         hti_mutex_unlock(run->lock);
         if (hti_calls_take(run, NULL) != HT_OK) run->runnable.n = 0;
     }

@@ -5,7 +5,7 @@
  *     test_random_pipelines [N [SEED [N_PROCESSES]]]     N pipelines, default 3,000; every so many in processes too
  *
  * Graphs, nesting, zip and product maps, pruning, defaults, every form of a node (row, batch, both, started and ended
- * by another thread, bodies that await a method), failures with each policy. For any engine, window and batch size the
+ * by another thread or at their time of a made-up clock, bodies that await a method), failures with each policy. For any engine, window and batch size the
  * result equals the evaluator's, value by value, or both fail; and the same rows meet in the same calls. A plan printed
  * as JSON and loaded again prints and gives the same.
  *
@@ -171,28 +171,61 @@ static struct {
         ht_completion *completion;
         ht_value out[2];
         bool good;
+        uint64_t due; /* of the made-up clock */
     } waiting[4096];
     size_t n;
     bool stop;
+    bool on_clock; /* calls end when their time has come, and no thread is there to end them */
+    uint64_t now;
 } ender;
+
+/* With the lock held: ends the call at `at`, without the lock meanwhile. */
+static void end_call(size_t at)
+{
+    ht_completion *completion = ender.waiting[at].completion;
+    const ht_value out[2] = {ender.waiting[at].out[0], ender.waiting[at].out[1]};
+    const bool good = ender.waiting[at].good;
+    ender.waiting[at] = ender.waiting[--ender.n];
+    hti_mutex_unlock(ender.lock);
+    if (good)
+        ht_complete(completion, out);
+    else
+        ht_complete_error(completion, HT_FAILED, "made to fail");
+    hti_mutex_lock(ender.lock);
+}
+
+static uint64_t clock_now(void *ud)
+{
+    (void)ud;
+    return __atomic_load_n(&ender.now, __ATOMIC_RELAXED);
+}
+
+/* Time goes on to the next call's end, or to what the run waits for. */
+static void clock_wait(void *ud, uint64_t until)
+{
+    size_t next = SIZE_MAX;
+    (void)ud;
+    hti_mutex_lock(ender.lock);
+    for (size_t i = 0; i < ender.n; i++)
+        if (ender.waiting[i].due <= until && (next == SIZE_MAX || ender.waiting[i].due < ender.waiting[next].due))
+            next = i;
+    if (next == SIZE_MAX && until == UINT64_MAX) fail_msg("a run waits for nothing");
+    __atomic_store_n(&ender.now, next == SIZE_MAX ? until : HTI_MAX(ender.now, ender.waiting[next].due),
+                     __ATOMIC_RELAXED);
+    if (next != SIZE_MAX) end_call(next);
+    hti_mutex_unlock(ender.lock);
+}
+
+static const ht_clock made_up_clock = {NULL, clock_now, clock_wait};
 
 static void end_calls(void *ud)
 {
     (void)ud;
     hti_mutex_lock(ender.lock);
     for (;;) {
-        while (ender.n == 0 && !ender.stop) hti_cond_wait(ender.changed, ender.lock);
-        if (ender.n == 0) break;
-        const size_t at = --ender.n;
-        ht_completion *completion = ender.waiting[at].completion;
-        const ht_value out[2] = {ender.waiting[at].out[0], ender.waiting[at].out[1]};
-        const bool good = ender.waiting[at].good;
-        hti_mutex_unlock(ender.lock);
-        if (good)
-            ht_complete(completion, out);
-        else
-            ht_complete_error(completion, HT_FAILED, "made to fail");
-        hti_mutex_lock(ender.lock);
+        while ((ender.n == 0 || ender.on_clock) && !ender.stop) hti_cond_wait(ender.changed, ender.lock);
+        if (ender.stop) break;
+        end_call(ender.n - 1);
     }
     hti_mutex_unlock(ender.lock);
 }
@@ -215,6 +248,7 @@ static ht_status start_form(void *self, const ht_value *in, ht_completion *compl
     assert_true(ender.n < HTI_LEN(ender.waiting));
     ender.waiting[ender.n].completion = completion;
     memcpy(ender.waiting[ender.n].out, out, sizeof out);
+    ender.waiting[ender.n].due = ender.now + 1 + (uint64_t)(sum * 7919 % 1000);
     ender.waiting[ender.n++].good = good;
     hti_cond_signal(ender.changed);
     hti_mutex_unlock(ender.lock);
@@ -808,6 +842,10 @@ static void try_one(ht_pool *pool, bool in_processes)
     static const size_t windows[] = {1, 2, 7, 0}, batches[] = {1, 2, 3, 0};
     const size_t window = windows[below(HTI_LEN(windows))], batch_max = batches[below(HTI_LEN(batches))];
     uint64_t compositions[2];
+    hti_mutex_lock(ender.lock);
+    ender.on_clock = below(2) == 0;
+    hti_mutex_unlock(ender.lock);
+    const ht_clock *clock = ender.on_clock ? &made_up_clock : NULL;
     for (int engine = 0; engine < 2; engine++) {
         composition = 0;
         const ht_run_options options = {HT_DESC(ht_run_options),
@@ -816,12 +854,13 @@ static void try_one(ht_pool *pool, bool in_processes)
                                         .engine = engine ? HT_ENGINE_THREADS : HT_ENGINE_SEQUENTIAL,
                                         .pool = pool,
                                         .window = window,
-                                        .batch_max = batch_max};
+                                        .batch_max = batch_max,
+                                        .clock = clock};
         compare(p, built, inputs, &options, expected, &s);
         compositions[engine] = composition;
     }
-    const ht_run_options plain = {HT_DESC(ht_run_options), .outputs = outputs, .n_outputs = n_outputs, .window = window,
-                                  .batch_max = batch_max};
+    const ht_run_options plain = {HT_DESC(ht_run_options), .outputs = outputs,     .n_outputs = n_outputs,
+                                  .window = window,        .batch_max = batch_max, .clock = clock};
     if (below(4) == 0) compare_loaded(p, built, inputs, &plain, expected, &s);
     if (in_processes) {
         ht_run_options away = plain;
