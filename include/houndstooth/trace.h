@@ -1,8 +1,8 @@
 /*
  * houndstooth/trace.h - what a run did and when: a ring of events, always cheap, shown as a waterfall.
  *
- * A trace keeps the last `capacity` spans; older ones are overwritten and counted. Recording a span takes 30 ns or
- * less. One run at a time records into a trace; it is read after the run.
+ * A trace keeps the last `capacity` spans (a few less where many threads record); older ones are overwritten and
+ * counted. Recording a span takes 30 ns or less. One run at a time records into a trace; it is read after the run.
  */
 #ifndef HOUNDSTOOTH_TRACE_H
 #define HOUNDSTOOTH_TRACE_H

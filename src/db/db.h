@@ -58,12 +58,16 @@ void hti_db_checkpoint(hti_db *db);
 /* Runs statements that give no rows. */
 HT_CHECKED ht_status hti_db_run(hti_db *db, const char *sql, ht_error *err);
 
+/* Commits may be lost when the power fails, not when the process dies; the database stays whole in any case. */
+HT_CHECKED ht_status hti_db_relax(hti_db *db, ht_error *err);
+
 /* Prepares one statement, kept for many runs. */
 HT_CHECKED ht_status hti_db_query(hti_db *db, const char *sql, hti_query **out, ht_error *err);
 void hti_query_free(hti_query *query);
 /* Parameters from 1; a failure is kept and told by the next hti_query_next. Text must live until reset. */
 void hti_query_bind_int(hti_query *query, int at, int64_t value);
 void hti_query_bind_text(hti_query *query, int at, ht_text text);
+void hti_query_bind_blob(hti_query *query, int at, const void *data, size_t len);
 /* Moves to the next row; *row is false behind the last. Then, and on failure, the query is reset. */
 HT_CHECKED ht_status hti_query_next(hti_query *query, bool *row, ht_error *err);
 /* Runs a query that gives no row (a row is passed over) and resets it. */

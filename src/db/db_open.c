@@ -254,3 +254,5 @@ void hti_db_checkpoint(hti_db *db)
 ht_status hti_db_run(hti_db *db, const char *sql, ht_error *err) { return run(db, sql, "write", err); }
 
 int64_t hti_db_changes(const hti_db *db) { return sqlite3_changes64(db->handle); }
+
+ht_status hti_db_relax(hti_db *db, ht_error *err) { return hti_db_run(db, "PRAGMA synchronous=NORMAL", err); }

@@ -54,6 +54,11 @@ void hti_query_bind_text(hti_query *query, int at, ht_text text)
     note(query, sqlite3_bind_text64(query->handle, at, data, text.len, SQLITE_STATIC, SQLITE_UTF8));
 }
 
+void hti_query_bind_blob(hti_query *query, int at, const void *data, size_t len)
+{
+    note(query, sqlite3_bind_blob64(query->handle, at, len ? data : "", len, SQLITE_STATIC));
+}
+
 void hti_query_reset(hti_query *query)
 {
     (void)sqlite3_reset(query->handle);

@@ -8,6 +8,7 @@
 #include "flow_int.h"
 #include "value_int.h"
 
+#include <houndstooth/cache.h>
 #include <houndstooth/registry.h>
 
 /* Borrowed descriptions in the order of their names. */
@@ -37,6 +38,7 @@ struct ht_registry {
     bool is_program, in_worker; /* workers are this program; this is one */
     hti_kept_job jobs[HTI_KEPT_JOBS];
     uint64_t n_served;
+    ht_cache *cache;      /* the one that jobs named last, NULL: none */
     hti_workers *workers; /* of the processes engine */
     size_t n_workers;
     hti_mutex *lock; /* guards what follows */

@@ -21,6 +21,8 @@ static void drop_job(hti_kept_job *job)
 void hti_serve_end(ht_registry *registry)
 {
     for (size_t i = 0; i < HTI_KEPT_JOBS; i++) drop_job(&registry->jobs[i]);
+    ht_cache_close(registry->cache);
+    registry->cache = NULL;
 }
 
 static ht_status read_job(ht_registry *registry, const void *data, size_t len, hti_kept_job *out, ht_error *err)
@@ -161,7 +163,22 @@ static ht_status reply_slice(const hti_open_map *map, const event_list *events, 
     return status;
 }
 
-static ht_status serve_slice(const hti_kept_job *job, ht_value slice, ht_writer *reply, ht_error *err)
+/* The cache that the job names; one that cannot be opened here is done without. */
+static ht_cache *cache_of(ht_registry *registry, const hti_kept_job *job)
+{
+    ht_value path;
+    if (!ht_value_field(job->job, "cache", &path) || path.kind != HT_KIND_STRING) return NULL;
+    const char *name = ht_value_text(path).data;
+    if (registry->cache && strcmp(ht_cache_path(registry->cache), name) != 0) {
+        ht_cache_close(registry->cache);
+        registry->cache = NULL;
+    }
+    if (!registry->cache && ht_cache_open(name, NULL, &registry->cache, NULL) != HT_OK) return NULL;
+    return registry->cache;
+}
+
+static ht_status serve_slice(ht_registry *registry, const hti_kept_job *job, ht_value slice, ht_writer *reply,
+                             ht_error *err)
 {
     event_list events = {0};
     ht_run_options options = {HT_DESC(ht_run_options)};
@@ -169,6 +186,8 @@ static ht_status serve_slice(const hti_kept_job *job, ht_value slice, ht_writer 
     hti_open_map *map = NULL;
     options.window = (size_t)HTI_MAX(int_field(job->job, "window", 0), 0);
     options.batch_max = (size_t)HTI_MAX(int_field(job->job, "batch_max", 0), 0);
+    options.cache = cache_of(registry, job);
+    options.registry = registry;
     if (true_field(job->job, "collect")) options.errors = HT_ERRORS_COLLECT;
     if (true_field(job->job, "events")) {
         options.event = note_event;
@@ -181,6 +200,7 @@ static ht_status serve_slice(const hti_kept_job *job, ht_value slice, ht_writer 
     if (status == HT_OK) status = hti_trace_run(&run, job->plan, err);
     if (status == HT_OK) status = open_slice(&run, job, slice, &map, err);
     if (status == HT_OK) status = hti_map_run(&run, map, err);
+    hti_cache_flush(&run);
     if (status == HT_OK && events.status != HT_OK) status = HTI_NO_MEMORY(err);
     if (status == HT_OK) status = reply_slice(map, &events, options.trace, reply, err);
     hti_map_close(map);
@@ -255,7 +275,8 @@ ht_status hti_serve(void *ud, ht_key key, const void *job, size_t job_len, const
     ht_value piece;
     HT_TRY(find_job(registry, key, job, job_len, &kept, err));
     HT_TRY(ht_value_decode(data, len, registry, &piece, err));
-    ht_status status = kept->plan ? serve_slice(kept, piece, reply, err) : serve_call(kept, piece, reply, err);
+    ht_status status =
+        kept->plan ? serve_slice(registry, kept, piece, reply, err) : serve_call(kept, piece, reply, err);
     ht_value_release(piece);
     /* NOT_FOUND would ask for the job again. */
     return status == HT_NOT_FOUND ? hti_fail_context(err, HT_FAILED, "in a worker") : status;
