@@ -191,12 +191,19 @@ static ht_status send_work(child *c, const hti_work *work, bool with_job, ht_err
     return hti_wire_send(c->os.socket, &request, err);
 }
 
+/* Time counts from when the child is ready: its start is ours. */
+static void start_timer(child *c)
+{
+    const uint64_t limit = c->piece ? c->piece->work.timeout_ns : 0;
+    c->until = c->is_ready && limit ? hti_clock_ns() + limit : UINT64_MAX;
+}
+
 static void feed(child *c, piece *p)
 {
     ht_error err = {HT_OK, ""};
     c->piece = p;
     c->sent_job = !knows(c, p->work.key);
-    c->until = p->work.timeout_ns ? hti_clock_ns() + p->work.timeout_ns : UINT64_MAX;
+    start_timer(c);
     const ht_status status = send_work(c, &p->work, c->sent_job, &err);
     if (status == HT_OK) return;
     if (status == HT_IO) { /* it is dead, which its socket tells us next */
@@ -274,12 +281,14 @@ static void listen_to(hti_workers *w, child *c)
         c->has_failed = true;
         return;
     }
-    if (message.kind == HTI_WIRE_HELLO)
+    if (message.kind == HTI_WIRE_HELLO) {
         c->is_ready = true;
-    else if (message.kind == HTI_WIRE_REPLY && c->piece)
+        start_timer(c);
+    } else if (message.kind == HTI_WIRE_REPLY && c->piece) {
         take_reply(c, &message);
-    else
+    } else {
         c->has_failed = true;
+    }
     hti_wire_release(&message);
 }
 
