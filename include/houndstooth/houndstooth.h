@@ -9,6 +9,7 @@
 #include "eval.h"
 #include "flow.h"
 #include "lexical.h"
+#include "pipeline_file.h"
 #include "plaid.h"
 #include "registry.h"
 #include "trace.h"

@@ -172,6 +172,8 @@ const ht_type *hti_instance_type(void);
 const ht_type *hti_failure_type(void);
 /* INVALID where the description is not whole. */
 HT_CHECKED ht_status hti_class_check(const ht_class *cls, ht_error *err);
+/* Arguments with defaults in their places; INVALID names what is unknown, missing or of another type. */
+HT_CHECKED ht_status hti_class_complete(const ht_class *cls, ht_value args, ht_value *out, ht_error *err);
 const ht_class *hti_instance_class(const ht_instance *instance);
 ht_value hti_instance_args(const ht_instance *instance); /* borrowed */
 /* Method by name; NOT_FOUND names the class and its methods. */

@@ -64,7 +64,6 @@ ht_status ht_instance_new(const ht_class *cls, ht_value args, ht_instance **out,
     if (!instance) return HTI_NO_MEMORY(err);
     instance->n_refs = 1;
     instance->cls = cls;
-    instance->args = ht_value_retain(args);
     instance->limit = HTI_MAX(cls->max_concurrency, 1);
     instance->free = HTI_NEW_ARRAY(void *, instance->limit);
     instance->lock = hti_mutex_new();
@@ -73,8 +72,12 @@ ht_status ht_instance_new(const ht_class *cls, ht_value args, ht_instance **out,
         free_instance(instance);
         return HTI_NO_MEMORY(err);
     }
-    *out = instance;
-    return HT_OK;
+    const ht_status status = hti_class_complete(cls, args, &instance->args, err);
+    if (status == HT_OK)
+        *out = instance;
+    else
+        free_instance(instance);
+    return status;
 }
 
 void hti_instance_retain(ht_instance *instance) { (void)__atomic_add_fetch(&instance->n_refs, 1, __ATOMIC_RELAXED); }

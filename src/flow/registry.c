@@ -168,15 +168,18 @@ ht_status ht_registry_instance(ht_registry *registry, const char *cls, ht_value 
     ht_key key;
     *out = NULL;
     if (!found) return hti_registry_unknown(&registry->classes, "no class", cls, err);
-    if (ht_value_digest(args, &key, NULL) != HT_OK) {
-        HT_TRY(ht_instance_new(found, args, out, err));
-        hti_instance_set_registry(*out, registry);
-        return HT_OK;
+    HT_TRY(hti_class_complete(found, args, &args, err));
+    ht_status status;
+    if (ht_value_digest(args, &key, NULL) == HT_OK) {
+        hti_mutex_lock(registry->lock);
+        status = intern(registry, found, args, key, out, err);
+        if (status == HT_OK) hti_instance_retain(*out);
+        hti_mutex_unlock(registry->lock);
+    } else {
+        status = ht_instance_new(found, args, out, err);
+        if (status == HT_OK) hti_instance_set_registry(*out, registry);
     }
-    hti_mutex_lock(registry->lock);
-    const ht_status status = intern(registry, found, args, key, out, err);
-    if (status == HT_OK) hti_instance_retain(*out);
-    hti_mutex_unlock(registry->lock);
+    ht_value_release(args);
     return status;
 }
 
