@@ -30,6 +30,11 @@ ht_status hound_info(int argc, char **argv, ht_error *err);
 ht_status hound_check(int argc, char **argv, ht_error *err);
 ht_status hound_model(int argc, char **argv, ht_error *err);
 ht_status hound_demo(int argc, char **argv, ht_error *err);
+ht_status hound_run(int argc, char **argv, ht_error *err);
+ht_status hound_plan(int argc, char **argv, ht_error *err);
+ht_status hound_nodes(int argc, char **argv, ht_error *err);
+/* A worker process of another hound: serves until that ends; the exit code. */
+int hound_worker(int argc, char **argv);
 
 /* ---- options ---- */
 

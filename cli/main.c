@@ -17,6 +17,9 @@ static const hound_command commands[] = {
     {"info", "what a collection holds", hound_info},
     {"check", "read every byte of a collection and report damage", hound_check},
     {"model", "find, list or fetch models", hound_model},
+    {"run", "run a pipeline described in YAML", hound_run},
+    {"plan", "what a pipeline would run, and how", hound_plan},
+    {"nodes", "classes and nodes that pipelines may name", hound_nodes},
     {"demo", "the main job on the Cranfield collection", hound_demo},
 };
 
@@ -58,6 +61,7 @@ static int run_command(const hound_command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     ht_log_set(log_to_stderr, NULL);
+    if (argc > 1 && strcmp(argv[1], "--hound-worker") == 0) return hound_worker(argc, argv);
     catch_signals();
     if (argc < 2) {
         print_usage(stderr);

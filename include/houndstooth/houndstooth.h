@@ -12,6 +12,7 @@
 #include "pipeline_file.h"
 #include "plaid.h"
 #include "registry.h"
+#include "retrieval.h"
 #include "trace.h"
 #include "value.h"
 #include "view.h"

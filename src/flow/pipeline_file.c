@@ -5,7 +5,6 @@
  * that asked for it.
  */
 #include "codec/codec.h"
-#include "codec/yaml_tree.h"
 #include "registry_int.h"
 
 #include <houndstooth/pipeline_file.h>

@@ -371,7 +371,7 @@ ht_status hti_registry_start(ht_registry *registry, size_t n, hti_workers **out,
     if (!argv) return HTI_NO_MEMORY(err);
     argv[k++] = registry->is_program ? "/proc/self/exe" : "hound";
     argv[k++] = registry->is_program ? HTI_WORKER_FLAG : "worker";
-    for (size_t i = 0; !registry->is_program && i < registry->n_plugins; i++) {
+    for (size_t i = 0; i < registry->n_plugins; i++) {
         argv[k++] = "--plugin";
         argv[k++] = registry->plugins[i];
     }

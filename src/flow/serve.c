@@ -289,5 +289,11 @@ int ht_worker_main(int argc, char **argv, ht_registry *registry)
         return -1;
     }
     registry->in_worker = true;
+    for (int i = 2; i + 1 < argc; i += 2) {
+        ht_error err = {HT_OK, ""};
+        if (strcmp(argv[i], "--plugin") != 0 || ht_registry_load(registry, argv[i + 1], &err) == HT_OK) continue;
+        hti_write_standard_error(err.message, strlen(err.message));
+        return ht_status_exit_code(err.status);
+    }
     return hti_worker_serve(HTI_WORKER_FD, hti_serve, registry);
 }

@@ -1,0 +1,336 @@
+/*
+ * cmd_run.c - `hound run`, `plan`, `nodes` and `worker`: pipelines described in YAML.
+ */
+#include "hound.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what pipelines may name ---- */
+
+static ht_status make_registry(const text_list *plugins, ht_registry **out, ht_error *err)
+{
+    char name[] = "hound", *argv[] = {name, NULL};
+    TRY(ht_registry_new(out, err));
+    ht_status status = ht_retrieval_register(*out, err);
+    for (size_t i = 0; status == HT_OK && i < plugins->len; i++)
+        status = ht_registry_load(*out, plugins->items[i], err);
+    (void)ht_worker_main(1, argv, *out); /* its workers are this program */
+    if (status == HT_OK) return HT_OK;
+    ht_registry_free(*out);
+    *out = NULL;
+    return status;
+}
+
+int hound_worker(int argc, char **argv)
+{
+    static const text_list none;
+    ht_registry *registry;
+    ht_error err;
+    if (make_registry(&none, &registry, &err) != HT_OK) {
+        (void)fprintf(stderr, "hound worker: %s\n", err.message);
+        return ht_status_exit_code(err.status);
+    }
+    const int code = ht_worker_main(argc, argv, registry);
+    ht_registry_free(registry);
+    return code < 0 ? ht_status_exit_code(HT_INVALID) : code;
+}
+
+/* ---- inputs and outputs ---- */
+
+/* NAME=VALUE: VALUE as JSON where it is some, else as text. */
+static ht_status bind_input(ht_pipeline *pipeline, const char *given, ht_error *err)
+{
+    char name[256];
+    ht_value value;
+    const char *sign = strchr(given, '=');
+    const size_t len = sign ? (size_t)(sign - given) : 0;
+    if (len == 0 || len >= sizeof name) return fail(err, HT_INVALID, "--input is NAME=VALUE, not \"%s\"", given);
+    memcpy(name, given, len);
+    name[len] = '\0';
+    const ht_text text = {sign + 1, strlen(sign + 1)};
+    if (ht_value_from_json(text, &value, NULL) != HT_OK) TRY(ht_value_string(text, &value, err));
+    const ht_status status = ht_pipeline_bind(pipeline, name, value, err);
+    ht_value_release(value);
+    return status;
+}
+
+/* A list of more than a few items is told by its length: predictions are for programs, which say --json. */
+static void print_value(const char *name, ht_value value)
+{
+    char text[2000];
+    size_t n;
+    (void)ht_value_items(value, &n);
+    if (value.kind == HT_KIND_LIST && n > 20) {
+        printf("%s: a list of %zu\n", name, n);
+        return;
+    }
+    if (value.kind == HT_KIND_STRUCT) {
+        const ht_value *items = ht_value_items(value, &n);
+        printf("%s:\n", name);
+        for (size_t i = 0; i < n; i++) {
+            ht_value_describe(items[i], text, sizeof text);
+            printf("  %-24s %s\n", ht_value_field_name(value, i).data, text);
+        }
+        return;
+    }
+    ht_value_describe(value, text, sizeof text);
+    printf("%s: %s\n", name, text);
+}
+
+static ht_status print_outputs(ht_value out, bool json, ht_error *err)
+{
+    ht_writer *writer;
+    size_t n, len;
+    const ht_value *items = ht_value_items(out, &n);
+    for (size_t i = 0; !json && i < n; i++) print_value(ht_value_field_name(out, i).data, items[i]);
+    if (!json) return HT_OK;
+    TRY(ht_writer_new(&writer, err));
+    const ht_status status = ht_value_to_json(out, writer, err);
+    const char *text = ht_writer_data(writer, &len);
+    if (status == HT_OK) printf("%.*s\n", (int)len, text);
+    ht_writer_free(writer);
+    return status;
+}
+
+static ht_status write_output(const char *path, const ht_writer *writer, ht_error *err)
+{
+    size_t len;
+    const void *data = ht_writer_data(writer, &len);
+    if (!strcmp(path, "-")) {
+        (void)fwrite(data, 1, len, stdout);
+        return HT_OK;
+    }
+    FILE *file = fopen(path, "wb");
+    if (!file) return fail(err, HT_IO, "%s: cannot be written", path);
+    const bool good = fwrite(data, 1, len, file) == len;
+    return fclose(file) == 0 && good ? HT_OK : fail(err, HT_NO_SPACE, "%s: cannot be written to its end", path);
+}
+
+/* ---- run ---- */
+
+typedef struct run_args {
+    text_list inputs, outputs, plugins;
+    const char *engine, *cache, *trace;
+    size_t workers, window, batch;
+    bool no_batch, json, quiet;
+} run_args;
+
+static void on_event(void *ud, const ht_event *event)
+{
+    const run_args *args = ud;
+    if (event->kind == HT_EVENT_WARNING && !args->quiet) (void)fprintf(stderr, "hound run: warning: %s\n", event->node);
+}
+
+static ht_status write_trace(const char *path, ht_trace *trace, ht_error *err)
+{
+    ht_writer *writer;
+    TRY(ht_writer_new(&writer, err));
+    ht_status status = ht_trace_write_chrome(trace, writer, err);
+    if (status == HT_OK) status = write_output(path, writer, err);
+    ht_writer_free(writer);
+    return status;
+}
+
+static ht_status set_options(const run_args *args, ht_run_options *options, ht_error *err)
+{
+    static const char *const engines[] = {"sequential", "threads", "processes", NULL};
+    size_t engine = 0;
+    if (args->engine) TRY(choose("--engine", args->engine, engines, &engine, err));
+    options->engine = (ht_engine)engine;
+    options->n_workers = args->workers;
+    options->window = args->window;
+    options->batch_max = args->no_batch ? 1 : args->batch;
+    if (args->cache) TRY(ht_cache_open(args->cache, NULL, &options->cache, err));
+    if (args->trace) TRY(ht_trace_new(0, &options->trace, err));
+    return HT_OK;
+}
+
+static ht_status run_file(const run_args *args, ht_pipeline_file *file, ht_run_options *options, ht_error *err)
+{
+    ht_value out;
+    size_t n;
+    const char *const *wanted = ht_pipeline_file_outputs(file, &n);
+    for (size_t i = 0; i < args->inputs.len; i++)
+        TRY(bind_input(ht_pipeline_file_pipeline(file), args->inputs.items[i], err));
+    options->outputs = args->outputs.len ? args->outputs.items : wanted;
+    options->n_outputs = args->outputs.len ? args->outputs.len : n;
+    TRY(ht_pipeline_run(ht_pipeline_file_pipeline(file), ht_value_null(), options, &out, err));
+    ht_status status = print_outputs(out, args->json, err);
+    ht_value_release(out);
+    if (status == HT_OK && args->trace) status = write_trace(args->trace, options->trace, err);
+    return status;
+}
+
+static ht_status run_with(const run_args *args, const char *path, ht_registry *registry, ht_error *err)
+{
+    ht_pipeline_file *file = NULL;
+    run_args heard = *args;
+    ht_run_options options = {HT_DESC(ht_run_options), .registry = registry, .event = on_event, .ud = &heard};
+    progress cancel;
+    progress_init(&cancel, true);
+    options.monitor = &cancel.monitor;
+    ht_status status = set_options(args, &options, err);
+    if (status == HT_OK) status = ht_pipeline_file_load(path, registry, &file, err);
+    if (status == HT_OK) status = run_file(args, file, &options, err);
+    ht_pipeline_file_free(file);
+    ht_trace_free(options.trace);
+    ht_cache_close(options.cache);
+    return status;
+}
+
+ht_status hound_run(int argc, char **argv, ht_error *err)
+{
+    run_args args = {0};
+    text_list paths = {0};
+    bool helped = false;
+    ht_registry *registry;
+    const opt_row rows[] = {
+        {"input", 'i', OPT_LIST, &args.inputs, "NAME=VALUE", "an input; VALUE is JSON or text (may be repeated)"},
+        {"output", 'o', OPT_LIST, &args.outputs, "NAME", "an output to compute (may be repeated)"},
+        {"engine", 'e', OPT_TEXT, &args.engine, "NAME", "sequential, threads or processes; default sequential"},
+        {"workers", 'w', OPT_COUNT, &args.workers, "N", "threads or processes; default one a CPU"},
+        {"cache", 0, OPT_TEXT, &args.cache, "DIR", "keep results of nodes there and take them from there"},
+        {"trace", 0, OPT_TEXT, &args.trace, "FILE", "what ran when, in Chrome's trace format"},
+        {"no-batch", 0, OPT_FLAG, &args.no_batch, NULL, "call every row alone"},
+        {"batch", 0, OPT_COUNT, &args.batch, "N", "most rows of one call"},
+        {"window", 0, OPT_COUNT, &args.window, "N", "items in flight; default 1024"},
+        {"plugin", 0, OPT_LIST, &args.plugins, "LIB", "a shared library with ht_module_init (may be repeated)"},
+        {"json", 0, OPT_FLAG, &args.json, NULL, "outputs as one JSON object"},
+        {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no warnings"},
+    };
+    const opt_spec spec = {"run FILE [options]",
+                           "Runs a pipeline described in YAML (docs/pipeline_files.md).",
+                           "  hound run examples/retrieval.yaml --trace run.json",
+                           ROWS(rows),
+                           1,
+                           1};
+    TRY(opt_parse(&spec, argc, argv, &paths, &helped, err));
+    if (helped) return HT_OK;
+    TRY(make_registry(&args.plugins, &registry, err));
+    const ht_status status = run_with(&args, paths.items[0], registry, err);
+    ht_registry_free(registry);
+    return status;
+}
+
+/* ---- plan ---- */
+
+/* Names that the file's pipeline still wants from a run are given, so that a plan of any file can be seen. */
+static ht_status make_plan(ht_pipeline_file *file, const text_list *outputs, const text_list *given, ht_plan **out,
+                           ht_error *err)
+{
+    size_t n;
+    const char *const *wanted = ht_pipeline_file_outputs(file, &n);
+    return ht_plan_new(ht_pipeline_file_pipeline(file), outputs->len ? outputs->items : wanted,
+                       outputs->len ? outputs->len : n, given->items, given->len, out, err);
+}
+
+static ht_status print_plan(const char *path, const text_list *outputs, const text_list *given, ht_registry *registry,
+                            ht_plan_format format, const char *to, ht_error *err)
+{
+    ht_pipeline_file *file;
+    ht_plan *plan = NULL;
+    ht_writer *writer = NULL;
+    TRY(ht_pipeline_file_load(path, registry, &file, err));
+    ht_status status = make_plan(file, outputs, given, &plan, err);
+    if (status == HT_OK) status = ht_writer_new(&writer, err);
+    if (status == HT_OK) status = ht_plan_print(plan, format, writer, err);
+    if (status == HT_OK) status = write_output(to, writer, err);
+    ht_writer_free(writer);
+    ht_plan_release(plan);
+    ht_pipeline_file_free(file);
+    return status;
+}
+
+ht_status hound_plan(int argc, char **argv, ht_error *err)
+{
+    static const char *const formats[] = {"text", "json", "mermaid", "dot", NULL};
+    text_list paths = {0}, outputs = {0}, given = {0}, plugins = {0};
+    const char *format = "text", *to = "-";
+    bool helped = false;
+    size_t at;
+    ht_registry *registry;
+    const opt_row rows[] = {
+        {"output", 'o', OPT_LIST, &outputs, "NAME", "an output to compute (may be repeated)"},
+        {"given", 0, OPT_LIST, &given, "NAME", "an input that a run will bring (may be repeated)"},
+        {"format", 'f', OPT_TEXT, &format, "NAME", "text, json, mermaid or dot; default text"},
+        {"to", 0, OPT_TEXT, &to, "FILE", "where to write; default standard output"},
+        {"plugin", 0, OPT_LIST, &plugins, "LIB", "a shared library with ht_module_init (may be repeated)"},
+    };
+    const opt_spec spec = {"plan FILE [options]",
+                           "Shows what a pipeline would run, and how, without running it.",
+                           "  hound plan examples/retrieval.yaml",
+                           ROWS(rows),
+                           1,
+                           1};
+    TRY(opt_parse(&spec, argc, argv, &paths, &helped, err));
+    if (helped) return HT_OK;
+    TRY(choose("--format", format, formats, &at, err));
+    TRY(make_registry(&plugins, &registry, err));
+    const ht_status status = print_plan(paths.items[0], &outputs, &given, registry, (ht_plan_format)at, to, err);
+    ht_registry_free(registry);
+    return status;
+}
+
+/* ---- nodes ---- */
+
+static void print_class(const ht_class *cls)
+{
+    printf("class %s: %s\n", cls->name, cls->summary ? cls->summary : "");
+    for (size_t i = 0; i < cls->n_parameters; i++) {
+        const ht_parameter *p = &cls->parameters[i];
+        printf("  %-12s %-7s %s%s%s\n", p->name, p->type, p->help ? p->help : "", p->otherwise ? "; default " : "",
+               p->otherwise ? p->otherwise : " (required)");
+    }
+    for (size_t i = 0; i < cls->n_methods; i++) {
+        const ht_method *m = &cls->methods[i];
+        printf("  .%s: %zu input%s%s\n", m->name, m->n_inputs, m->n_inputs == 1 ? "" : "s",
+               m->forms.start   ? ", asynchronous"
+               : m->forms.batch ? ", in batches"
+                                : "");
+    }
+}
+
+static void print_node(const ht_node_desc *desc)
+{
+    printf("node %s(", desc->type ? desc->type : desc->name);
+    for (size_t i = 0; i < desc->n_inputs; i++) printf("%s%s", i ? ", " : "", desc->inputs[i].name);
+    printf(") -> ");
+    for (size_t i = 0; i < desc->n_outputs; i++) printf("%s%s", i ? ", " : "", desc->outputs[i]);
+    printf("%s%s\n", desc->summary ? ": " : "", desc->summary ? desc->summary : "");
+}
+
+ht_status hound_nodes(int argc, char **argv, ht_error *err)
+{
+    text_list names = {0}, plugins = {0};
+    bool helped = false;
+    ht_registry *registry;
+    const opt_row rows[] = {
+        {"plugin", 0, OPT_LIST, &plugins, "LIB", "a shared library with ht_module_init (may be repeated)"},
+    };
+    const opt_spec spec = {"nodes [NAME] [options]",
+                           "Lists the classes and nodes that pipelines may name.",
+                           "  hound nodes Encoder",
+                           ROWS(rows),
+                           0,
+                           1};
+    TRY(opt_parse(&spec, argc, argv, &names, &helped, err));
+    if (helped) return HT_OK;
+    TRY(make_registry(&plugins, &registry, err));
+    const char *wanted = names.len ? names.items[0] : NULL;
+    size_t n_found = 0;
+    const ht_class *cls;
+    const ht_node_desc *desc;
+    for (size_t i = 0; (cls = ht_registry_class_at(registry, i)); i++) {
+        if (wanted && strcmp(wanted, cls->name) != 0) continue;
+        print_class(cls);
+        n_found++;
+    }
+    for (size_t i = 0; (desc = ht_registry_node_at(registry, i)); i++) {
+        if (wanted && strcmp(wanted, desc->type ? desc->type : desc->name) != 0) continue;
+        print_node(desc);
+        n_found++;
+    }
+    ht_registry_free(registry);
+    return n_found ? HT_OK : fail(err, HT_NOT_FOUND, "no class or node \"%s\"; `hound nodes` lists them", wanted);
+}
