@@ -3,6 +3,7 @@
  */
 #include "hound.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,9 @@ static int run_command(const hound_command *command, int argc, char **argv)
 int main(int argc, char **argv)
 {
     ht_log_set(log_to_stderr, NULL);
+    /* Arrays of some hundred kilobytes come and go: the heap keeps their pages instead of asking for new ones. */
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 512 << 20);
     if (argc > 1 && strcmp(argv[1], "--hound-worker") == 0) return hound_worker(argc, argv);
     catch_signals();
     if (argc < 2) {

@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+enum { DIGEST_APART = 1024 };
+
 enum tag { NIL, NO, YES, INTEGER, NUMBER, STRING, BYTES, TENSOR, LIST, STRUCT, OPAQUE };
 
 static const unsigned char magic[4] = {'H', 'T', 'V', 1};
@@ -92,15 +94,45 @@ static void put_text(sink *s, ht_text text)
     put(s, text.data, text.len);
 }
 
-/* Elements are little-endian, as every machine that we run on. */
-static void put_tensor(sink *s, const ht_tensor *tensor)
+/* XXH3-128 of the elements, kept with them: what many keys are made of is read once. */
+static ht_status digest_elements(ht_value value, ht_key *out, ht_error *err)
 {
+    ht_object *object = value.as.object;
+    const ht_tensor *tensor = &object->as.tensor.view;
+    if (!__atomic_load_n(&object->as.tensor.is_digested, __ATOMIC_ACQUIRE)) {
+        hti_hasher *hasher = hti_hasher_new();
+        if (!hasher) return HTI_NO_MEMORY(err);
+        hti_hasher_add(hasher, tensor->data, tensor->n * ht_element_size(tensor->element));
+        hti_hasher_finish128(hasher, &out->low, &out->high);
+        hti_hasher_free(hasher);
+        __atomic_store_n(&object->as.tensor.low, out->low, __ATOMIC_RELAXED);
+        __atomic_store_n(&object->as.tensor.high, out->high, __ATOMIC_RELAXED);
+        __atomic_store_n(&object->as.tensor.is_digested, true, __ATOMIC_RELEASE);
+    }
+    out->low = __atomic_load_n(&object->as.tensor.low, __ATOMIC_RELAXED);
+    out->high = __atomic_load_n(&object->as.tensor.high, __ATOMIC_RELAXED);
+    return HT_OK;
+}
+
+/* Elements are little-endian, as every machine that we run on. A digest has large ones by their own digest. */
+static ht_status put_tensor(sink *s, ht_value value, ht_error *err)
+{
+    const ht_tensor *tensor = ht_value_tensor_view(value);
     static const unsigned char zeros[64] = {0};
     const unsigned char head[2] = {(unsigned char)tensor->element, (unsigned char)tensor->n_dims};
     put(s, head, sizeof head);
     for (uint32_t i = 0; i < tensor->n_dims; i++) put_count(s, (uint64_t)tensor->shape[i]);
     if (s->buffer) put(s, zeros, (64 - (s->buffer->len - s->start) % 64) % 64);
-    if (tensor->n) put(s, tensor->data, tensor->n * ht_element_size(tensor->element));
+    const size_t bytes = tensor->n * ht_element_size(tensor->element);
+    if (!s->buffer && bytes > DIGEST_APART) {
+        ht_key key;
+        HT_TRY(digest_elements(value, &key, err));
+        put_word(s, key.low);
+        put_word(s, key.high);
+        return HT_OK;
+    }
+    if (bytes) put(s, tensor->data, bytes);
+    return HT_OK;
 }
 
 static ht_status put_opaque(sink *s, ht_value value, ht_error *err)
@@ -170,10 +202,7 @@ static ht_status put_value(sink *s, ht_value value, ht_error *err)
         put_tag(s, BYTES);
         put_text(s, ht_value_text(value));
         return HT_OK;
-    case HT_KIND_TENSOR:
-        put_tag(s, TENSOR);
-        put_tensor(s, ht_value_tensor_view(value));
-        return HT_OK;
+    case HT_KIND_TENSOR: put_tag(s, TENSOR); return put_tensor(s, value, err);
     case HT_KIND_LIST: put_tag(s, LIST); return put_items(s, value, err);
     case HT_KIND_STRUCT: put_tag(s, STRUCT); return put_items(s, value, err);
     case HT_KIND_OPAQUE: put_tag(s, OPAQUE); return put_opaque(s, value, err);

@@ -24,6 +24,8 @@ struct ht_object {
             ht_tensor view;
             void (*release)(void *ud); /* NULL: data is ours */
             void *ud;
+            uint64_t low, high; /* digest of the elements, once `is_digested`: atomic, since values are shared */
+            bool is_digested;
         } tensor;
         struct {
             const ht_type *type;

@@ -48,8 +48,8 @@ static ht_status key_value(ht_value passages, ht_value *out, ht_error *err)
     return ht_value_list(halves, 2, out, err);
 }
 
-/* Whether the index that is there was built from these passages. */
-static ht_status check_old(const char *base, ht_value key, ht_error *err)
+/* Whether the index that is there was built from these passages; one that cannot be read was not. */
+static ht_status is_same(const char *base, ht_value key, bool *same, ht_error *err)
 {
     hti_buffer bytes;
     ht_value old;
@@ -58,14 +58,11 @@ static ht_status check_old(const char *base, ht_value key, ht_error *err)
     hti_buffer_init(&bytes);
     ht_status status = hti_read_file(path, 4096, &bytes, err);
     if (status == HT_OK) status = ht_value_decode(bytes.data, bytes.len, NULL, &old, err);
-    if (status == HT_OK) {
-        if (!ht_value_equal(old, key))
-            status = HT_FAIL(err, INVALID, "%s: an index of other passages is there; override=true replaces it", base);
-        ht_value_release(old);
-    }
+    *same = status == HT_OK && ht_value_equal(old, key);
+    if (status == HT_OK) ht_value_release(old);
     hti_buffer_deinit(&bytes);
     hti_free(path);
-    return status;
+    return status == HT_NO_MEMORY ? status : HT_OK;
 }
 
 static ht_status write_index(const char *base, ht_value passages, ht_value key, ht_error *err)
@@ -87,12 +84,16 @@ static ht_status write_index(const char *base, ht_value passages, ht_value key, 
 static ht_status build_under_lock(const char *base, ht_value passages, bool override, ht_error *err)
 {
     ht_value key;
+    bool same = false;
     char *path = hti_index_path(base, ".key");
     if (!path) return HTI_NO_MEMORY(err);
     const bool exists = hti_path_exists(path);
     hti_free(path);
     HT_TRY(key_value(passages, &key, err));
-    const ht_status status = exists && !override ? check_old(base, key, err) : write_index(base, passages, key, err);
+    ht_status status = exists ? is_same(base, key, &same, err) : HT_OK;
+    if (status == HT_OK && exists && !same && !override)
+        status = HT_FAIL(err, INVALID, "%s: an index of other passages is there; override=true replaces it", base);
+    if (status == HT_OK && !same) status = write_index(base, passages, key, err);
     ht_value_release(key);
     return status;
 }
@@ -362,7 +363,7 @@ static const char *const vector_out[] = {"vector_index"}, *const bm25_index_out[
                          *const colbert_out[] = {"colbert_hits"}, *const dense_out[] = {"dense_hits"},
                          *const bm25_out[] = {"bm25_hits"}, *const fused_out[] = {"fused_hits"},
                          *const reranked_out[] = {"reranked_hits"}, *const predictions_out[] = {"predictions"};
-/* An index on disk is an effect, which a cache must not skip: no version. */
+/* No version: an index on disk is an effect, which a cache must not skip, and a spec is made faster than found. */
 static const ht_node_desc vector_node = {HT_DESC(ht_node_desc),
                                          .name = "build_vector_index",
                                          .inputs = vector_in,
@@ -373,8 +374,14 @@ static const ht_node_desc vector_node = {HT_DESC(ht_node_desc),
                                          .summary = "token vectors in a folder, as a TokenIndex"};
 static const ht_node_desc bm25_index_node =
     HTI_ROW_NODE("build_bm25_index", passages_in, bm25_index_out, build_bm25_index, "a BM25Index of passages");
-static const ht_node_desc lookup_node = HTI_ROW_NODE("build_passage_lookup", lookup_in, lookup_out,
-                                                     build_passage_lookup, "a TokenIndex in memory, for reranking");
+static const ht_node_desc lookup_node = {HT_DESC(ht_node_desc),
+                                         .name = "build_passage_lookup",
+                                         .inputs = lookup_in,
+                                         .n_inputs = 1,
+                                         .outputs = lookup_out,
+                                         .n_outputs = 1,
+                                         .forms = {.row = build_passage_lookup},
+                                         .summary = "a TokenIndex in memory, for reranking"};
 static const ht_node_desc extract_node =
     HTI_ROW_NODE("extract_query", encoded_in, query_out, extract_query, "{uuid, text} of an encoded query");
 static const ht_node_desc colbert_node =
