@@ -1,0 +1,98 @@
+Pipelines in YAML: run, planned, listed; the same on every engine; a cache; and what is wrong told with its place.
+
+  $ cp -r $SOURCE/examples/bm25.yaml . && ln -s $SOURCE/data data
+  $ hound run bm25.yaml
+  ndcg_score: 0.366244
+  $ for e in sequential threads processes; do hound run bm25.yaml --engine $e --workers 2 --json; done | sort -u | wc -l
+  1
+  $ hound run bm25.yaml --input ndcg_k=20 --input top_k=100 --cache c --trace t.json && ls t.json c/cache.db
+  ndcg_score: 0.405112
+  c/cache.db
+  t.json
+  $ hound run bm25.yaml --input ndcg_k=20 --input top_k=100 --cache c
+  ndcg_score: 0.405112
+  $ hound run bm25.yaml -o queries
+  queries: a list of 225
+  $ hound plan bm25.yaml | head -3
+  1. load_ground_truths(qrels_path) -> ground_truths  [row]
+  2. load_passages(corpus_path) -> passages  [row]
+  3. build_bm25_index(passages) -> bm25_index  [row]
+  $ hound plan bm25.yaml --format dot | head -1
+  digraph pipeline {
+  $ hound nodes RRFFusion
+  class RRFFusion: reciprocal rank fusion of lists of hits
+    k            int     of 1 / (k + rank); default 60
+    .fuse: 1 input, in batches
+  $ hound nodes nothing
+  hound nodes: no class or node "nothing"; `hound nodes` lists them
+  [3]
+
+Bad files
+
+  $ bad() { printf "$1" > bad.yaml; hound run bad.yaml; }
+  $ bad 'nodes:\n  - node: load_pasages\n'
+  hound run: bad.yaml:2:11: no node type 'load_pasages'; there is * (glob)
+  [5]
+  $ bad 'nodes:\n  - node: load_passages\n    inputs: {corpus: x}\n'
+  hound run: bad.yaml:3:13: no input 'corpus'; there is corpus_path
+  [5]
+  $ bad 'nodes:\n  - node: load_passages\n    colour: red\n'
+  hound run: bad.yaml:3:5: * "colour"* (glob)
+  [5]
+  $ bad 'objects:\n  e: {class: Encodr}\nnodes:\n  - node: load_passages\n'
+  hound run: bad.yaml:2:14: no class 'Encodr'; there is BM25Index, Encoder, MinMaxFusion, RRFFusion, TokenIndex
+  [5]
+  $ bad 'objects:\n  r: {class: RRFFusion, q: 1}\nnodes:\n  - node: load_passages\n'
+  hound run: bad.yaml:2:6: class 'RRFFusion': no parameter 'q'; there is k
+  [5]
+  $ bad 'objects:\n  r: {class: RRFFusion, k: many}\nnodes:\n  - node: load_passages\n'
+  hound run: bad.yaml:2:6: class 'RRFFusion': 'k' is of type int, not a string
+  [5]
+  $ bad 'objects:\n  r: {class: RRFFusion}\nnodes:\n  - node: load_passages\n'
+  hound run: bad.yaml:2:6: the object "r" is used by no node
+  [5]
+  $ bad 'objects:\n  r: {class: RRFFusion}\nnodes:\n  - {method: r.fuze, inputs: [a], output: b}\n'
+  hound run: bad.yaml:4:14: class 'RRFFusion' has no method 'fuze'; there is fuse
+  [5]
+  $ bad 'nodes:\n  - node: load_passages\n  - {node: load_passages, name: again}\n'
+  hound run: bad.yaml:2:3: * 'passages'* (glob)
+  [5]
+  $ bad 'nodes:\n  - node: load_passages\ninputs: {corpse: 1}\n'
+  hound run: bad.yaml:3:18: pipeline 'pipeline': no node takes the input 'corpse'
+  [5]
+  $ bad 'nodes:\n  - node: load_passages\noutputs: pasages\n'
+  hound run: bad.yaml:3:10: no node makes the output 'pasages'
+  [5]
+  $ bad 'nodes:\n  - node: flatten_predictions\n    inputs: {all_query_predictions: all_predictions}\n'
+  hound run: bad.yaml:2:3: *flatten_predictions* (glob)
+  [5]
+  $ bad 'nodes:\n  - node: load_passages\n  - node: load_queries\n'
+  hound run: pipeline 'pipeline': missing inputs: corpus_path, queries_path
+  [2]
+  $ bad 'nodes:\n  - node: load_passages\n    node: load_queries\n'
+  hound run: bad.yaml:3:5: * (glob)
+  [5]
+  $ bad 'a: &a [x,x]\nb: &b [*a,*a]\nnodes: []\n'
+  hound run: bad.yaml:1:1: * (glob)
+  [5]
+  $ bad ''
+  hound run: bad.yaml:1:1: * (glob)
+  [5]
+  $ hound run nothing.yaml
+  hound run: nothing.yaml: cannot open: No such file or directory
+  [3]
+  $ hound run $SOURCE
+  hound run: *: cannot read: Is a directory (glob)
+  [8]
+  $ hound run bm25.yaml --input ndcg_k
+  hound run: --input is NAME=VALUE, not "ndcg_k"
+  [2]
+  $ hound run bm25.yaml --input ndcg_k=0
+  hound run: node 'compute_ndcg': 'ndcg_k' must be a whole number of at least 1
+  [2]
+  $ hound run bm25.yaml --engine cloud
+  hound run: * (glob)
+  [2]
+  $ hound run bm25.yaml --plugin ./none.so
+  hound run: ./none.so: cannot be loaded as a plug-in
+  [3]
