@@ -56,8 +56,8 @@ static ht_status value_of(const ht_class *cls, const ht_parameter *parameter, ht
     if (!given && !parameter->otherwise) return fail_missing(cls, args, err);
     if (!given) return ht_value_from_json(hti_text_of(parameter->otherwise), out, err);
     if (!fits(*out, parameter->type))
-        return HT_FAIL(err, INVALID, "class '%s': '%s' is of type %s, not a %s", cls->name, parameter->name, parameter->type,
-                       ht_kind_name(out->kind));
+        return HT_FAIL(err, INVALID, "class '%s': '%s' is of type %s, not a %s", cls->name, parameter->name,
+                       parameter->type, ht_kind_name(out->kind));
     *out = ht_value_retain(*out);
     return HT_OK;
 }
