@@ -223,6 +223,7 @@ static ht_status run_demo(const demo_args *args, ht_pool *pool, ht_error *err)
     ht_qrels_free(data.qrels);
     ht_queries_free(data.queries);
     ht_collection_close(collection);
+    if (status == HT_OK) status = demo_flow(paths.corpus, args->model, err);
     return status;
 }
 
@@ -245,7 +246,8 @@ ht_status hound_demo(int argc, char **argv, ht_error *err)
     const opt_spec spec = {
         "demo [options]",
         "Indexes a real collection, searches it in every mode, judges the runs with the collection's relevance\n"
-        "judgements and prints quality, time per stage and a sample.",
+        "judgements and prints quality, time per stage and a sample; then encodes row by row, by a pipeline on each\n"
+        "engine, and by hand.",
         "  hound demo",
         ROWS(rows),
         0,

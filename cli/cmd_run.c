@@ -22,12 +22,17 @@ static ht_status make_registry(const text_list *plugins, ht_registry **out, ht_e
     return status;
 }
 
-int hound_worker(int argc, char **argv)
+ht_status hound_registry(ht_registry **out, ht_error *err)
 {
     static const text_list none;
+    return make_registry(&none, out, err);
+}
+
+int hound_worker(int argc, char **argv)
+{
     ht_registry *registry;
     ht_error err;
-    if (make_registry(&none, &registry, &err) != HT_OK) {
+    if (hound_registry(&registry, &err) != HT_OK) {
         (void)fprintf(stderr, "hound worker: %s\n", err.message);
         return ht_status_exit_code(err.status);
     }

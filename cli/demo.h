@@ -29,6 +29,8 @@ enum { DEMO_MEASURES = 11 };
 /* The table of modes by measures, with the difference to bm25 and its p-value. */
 HT_CHECKED ht_status demo_print_quality(const demo_data *data, ht_error *err);
 void demo_print_queries(const demo_data *data);
+/* The passages of a corpus encoded row by row, by the pipeline on each engine, and by hand: a table. */
+HT_CHECKED ht_status demo_flow(const char *corpus, const char *model, ht_error *err);
 /* One query with its best hits, snippets and matched tokens. */
 HT_CHECKED ht_status demo_print_sample(ht_search_session *session, const char *query, ht_error *err);
 

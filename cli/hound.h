@@ -114,6 +114,8 @@ bool colours(void);
 
 /* ---- shared pieces ---- */
 
+/* What pipelines may name, without plug-ins; this program serves as its workers. */
+HT_CHECKED ht_status hound_registry(ht_registry **out, ht_error *err);
 /* A pool of `jobs` threads (0: one a CPU); NULL-safe to free. */
 HT_CHECKED ht_status make_pool(size_t jobs, ht_pool **pool, ht_error *err);
 /* Prints a JSON object on one line and releases it; `json` is a jansson value. */

@@ -175,4 +175,26 @@ void hti_arrow_array_move(struct ArrowArray *from, struct ArrowArray *to);
 void hti_arrow_schema_release(struct ArrowSchema *schema);
 void hti_arrow_array_release(struct ArrowArray *array);
 
+/* ---- streams ---- */
+
+/*
+ * Reading: out is ours to release. A failure tells the producer's code and reason (NO_MEMORY for ENOMEM, UNSUPPORTED
+ * for ENOSYS, else FAILED); INVALID where the stream is released or gives a released schema.
+ */
+HT_CHECKED ht_status hti_arrow_stream_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out, ht_error *err);
+/* The next array; a released one is the end. */
+HT_CHECKED ht_status hti_arrow_stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out, ht_error *err);
+/* Releases what is not released. */
+void hti_arrow_stream_release(struct ArrowArrayStream *stream);
+
+/* What a stream of ours gives. On failure out stays released; next gives a released array at the end. */
+typedef struct hti_arrow_source {
+    void *ud;
+    ht_status (*schema)(void *ud, struct ArrowSchema *out, ht_error *err); /* a new one each time */
+    ht_status (*next)(void *ud, struct ArrowArray *out, ht_error *err);
+    void (*release)(void *ud); /* once, with the stream */
+} hti_arrow_source;
+/* Takes the source, also on failure; its table is copied. */
+HT_CHECKED ht_status hti_arrow_stream_make(const hti_arrow_source *source, struct ArrowArrayStream *out, ht_error *err);
+
 #endif
