@@ -112,27 +112,30 @@ static ht_status move_aside(const hti_cache_disk *d, ht_error *err)
     return HT_FAIL(err, CORRUPT, "%s: damaged, and so are the %d before it; remove them", d->path, TRIES - 1);
 }
 
-/* Whoever holds the lock looks again first: another may have moved it aside meanwhile. */
-static ht_status replace_damaged(hti_cache_disk *d, ht_error *err)
+static ht_status take_lock(const hti_cache_disk *d, hti_lock **out, ht_error *err)
 {
-    hti_lock *lock = NULL;
+    enum { LOCK_TRIES = 5000, WAIT_NS = 2000000 };
     char *path = path_of(d, "lock");
     ht_status status = path ? HT_BUSY : HTI_NO_MEMORY(err);
-    for (int i = 0; status == HT_BUSY && i < TRIES; i++) {
-        if (i) hti_sleep_ns(50000000);
-        status = hti_lock_take(path, &lock, err);
+    for (int i = 0; status == HT_BUSY && i < LOCK_TRIES; i++) {
+        if (i) hti_sleep_ns(WAIT_NS);
+        status = hti_lock_take(path, out, err);
     }
     hti_free(path);
-    HT_TRY(status);
-    status = open_db(d, err);
-    if (status == HT_CORRUPT) {
-        hti_db_close(d->db);
-        d->db = NULL;
-        status = move_aside(d, err);
-        if (status == HT_OK) status = open_db(d, err);
-    }
-    hti_lock_release(lock);
     return status;
+}
+
+/* With the lock, so that nobody takes a database in the making for a damaged one. */
+static ht_status open_or_replace(ht_cache *cache, ht_error *err)
+{
+    hti_cache_disk *d = cache->disk;
+    const ht_status status = open_db(d, err);
+    if (status != HT_CORRUPT) return status;
+    cache->stats.damaged++;
+    hti_db_close(d->db);
+    d->db = NULL;
+    HT_TRY(move_aside(d, err));
+    return open_db(d, err);
 }
 
 static ht_status prepare(hti_cache_disk *d, ht_error *err)
@@ -160,13 +163,10 @@ ht_status hti_disk_open(ht_cache *cache, const char *path, ht_error *err)
     char *files = path_of(d, "files");
     ht_status status = files ? hti_make_dirs(files, err) : HTI_NO_MEMORY(err);
     hti_free(files);
-    if (status == HT_OK) status = open_db(d, err);
-    if (status == HT_CORRUPT) {
-        hti_db_close(d->db);
-        d->db = NULL;
-        cache->stats.damaged++;
-        status = replace_damaged(d, err);
-    }
+    hti_lock *lock = NULL;
+    if (status == HT_OK) status = take_lock(d, &lock, err);
+    if (status == HT_OK) status = open_or_replace(cache, err);
+    if (lock) hti_lock_release(lock);
     return status == HT_OK ? prepare(d, err) : status;
 }
 

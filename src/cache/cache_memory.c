@@ -53,6 +53,7 @@ static void link_newest(hti_cache_memory *m, entry *e)
 static void drop(ht_cache *cache, entry **at)
 {
     entry *e = *at;
+    if (!e) return;
     *at = e->chain;
     unlink_use(cache->memory, e);
     cache->stats.entries--;

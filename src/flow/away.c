@@ -30,7 +30,8 @@ static void call_done(void *ud, ht_status status, const void *reply, size_t len,
 
 static ht_status encode_call(const hti_target *target, size_t n, const ht_column *in, ht_writer *writer, ht_error *err)
 {
-    ht_value columns[HTI_MAX_INPUTS], constant[HTI_MAX_INPUTS], list = ht_value_null(), flags = ht_value_null(), call;
+    ht_value columns[HTI_MAX_INPUTS], constant[HTI_MAX_INPUTS], list = ht_value_null(), flags = ht_value_null(),
+                                                                call = flags;
     hti_fields f = {.err = err};
     size_t made = 0;
     hti_fields_text(&f, "method", target->name);

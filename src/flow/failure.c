@@ -34,7 +34,7 @@ static void describe_failure(const void *object, char *text, size_t cap)
 static ht_status encode_failure(const void *object, ht_writer *writer, ht_error *err)
 {
     const failure *f = object;
-    ht_value value;
+    ht_value value = ht_value_null();
     hti_fields fields = {.err = err};
     hti_fields_take(&fields, "status", ht_value_int(f->view.status));
     hti_fields_take(&fields, "item", ht_value_int((int64_t)f->view.item));

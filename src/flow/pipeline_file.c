@@ -378,13 +378,13 @@ static ht_status try_plan(reader *r, const hti_yaml_node *root, ht_error *err)
 
 static ht_status read_outputs(reader *r, const hti_yaml_node *root, ht_error *err)
 {
-    const char *names[HTI_MAX_OUTPUTS];
+    const char *names[HTI_MAX_OUTPUTS] = {NULL};
     ht_pipeline_file *file = r->file;
     HT_TRY(names_of(r, value_at(root, "outputs"), "\"outputs\"", names, HTI_LEN(names), &file->n_outputs, err));
     file->outputs = HTI_ARENA_ARRAY(&file->arena, const char *, file->n_outputs);
     if (!file->outputs) return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < file->n_outputs; i++) {
-        file->outputs[i] = hti_arena_text(&file->arena, hti_text_of(names[i]));
+        file->outputs[i] = names[i] ? hti_arena_text(&file->arena, hti_text_of(names[i])) : NULL;
         if (!file->outputs[i]) return HTI_NO_MEMORY(err);
     }
     return HT_OK;
@@ -421,7 +421,7 @@ static ht_status read_all(const hti_yaml *yaml, ht_registry *registry, ht_pipeli
 ht_status ht_pipeline_file_parse(ht_text text, const char *name, ht_registry *registry, ht_pipeline_file **out,
                                  ht_error *err)
 {
-    hti_yaml *yaml;
+    hti_yaml *yaml = NULL;
     *out = NULL;
     HT_TRY(hti_yaml_parse(text, name, MAX_FILE, &yaml, err));
     const ht_status status = read_all(yaml, registry, out, err);
@@ -431,7 +431,7 @@ ht_status ht_pipeline_file_parse(ht_text text, const char *name, ht_registry *re
 
 ht_status ht_pipeline_file_load(const char *path, ht_registry *registry, ht_pipeline_file **out, ht_error *err)
 {
-    hti_yaml *yaml;
+    hti_yaml *yaml = NULL;
     *out = NULL;
     HT_TRY(hti_yaml_load(path, MAX_FILE, &yaml, err));
     const ht_status status = read_all(yaml, registry, out, err);

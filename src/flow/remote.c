@@ -86,7 +86,7 @@ static ht_status shared_value(const hti_open_map *map, ht_value *out, ht_error *
 static ht_status encode_job(const hti_run *run, const hti_open_map *map, ht_writer *writer, ht_error *err)
 {
     hti_fields f = {.err = err};
-    ht_value plan = ht_value_null(), shared = ht_value_null(), job;
+    ht_value plan = ht_value_null(), shared = ht_value_null(), job = shared;
     f.status = hti_plan_value(map->plan, &plan, err);
     hti_fields_take(&f, "plan", plan);
     if (f.status == HT_OK) f.status = shared_value(map, &shared, err);
@@ -164,7 +164,7 @@ static ht_status encode_slice(const cutting *c, slice *s, ht_error *err)
 {
     const hti_open_map *map = c->map;
     const ht_plan *plan = map->plan;
-    ht_value lists[HTI_MAX_INPUTS], value;
+    ht_value lists[HTI_MAX_INPUTS], value = ht_value_null();
     ht_value *items = HTI_NEW_ARRAY(ht_value, s->n);
     ht_status status = items ? ht_writer_new(&s->data, err) : HTI_NO_MEMORY(err);
     size_t n_lists = 0;

@@ -146,7 +146,7 @@ static ht_status skipped_of(const hti_open_map *map, ht_value *out, ht_error *er
 static ht_status reply_slice(const hti_open_map *map, const event_list *events, ht_trace *trace, ht_writer *writer,
                              ht_error *err)
 {
-    ht_value columns = ht_value_null(), skipped = columns, list = columns, spans = columns, reply;
+    ht_value columns = ht_value_null(), skipped = columns, list = columns, spans = columns, reply = columns;
     hti_fields f = {.err = err};
     f.status = columns_of(map, &columns, err);
     hti_fields_take(&f, "out", columns);

@@ -19,8 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { CHILD_FD = 3, OUT_OF_THE_WAY = 16, MAX_PACKET = 1 << 17 };
 
 /* ---- starting ---- */

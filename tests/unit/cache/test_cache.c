@@ -257,7 +257,10 @@ static void many_processes_share_a_directory(void **state)
         pids[i] = fork();
         if (pids[i] == 0) {
             ht_cache *cache;
-            if (ht_cache_open(dir, NULL, &cache, &err) != HT_OK) _exit(2);
+            if (ht_cache_open(dir, NULL, &cache, &err) != HT_OK) {
+                (void)fprintf(stderr, "%s\n", err.message);
+                _exit(2);
+            }
             shared_use use = {cache, (uint64_t)i * 1000};
             use_it(&use);
             ht_cache_close(cache);
