@@ -34,7 +34,6 @@ ROOMS: dict[str, set[str]] = {
     "engine": {"base", "os", "codec"},
     "flow": {"base", "os", "codec", "trace", "cache", "engine"},
     "frame": {"base", "codec", "flow"},
-    "view": {"base", "os", "codec", "trace", "flow"},
     "store": {"base", "os", "codec", "db"},
     "model": {"base", "os", "codec", "text"},
     "encoder": {"base", "os", "codec", "kernel", "text", "model"},

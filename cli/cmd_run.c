@@ -127,11 +127,14 @@ static void on_event(void *ud, const ht_event *event)
     if (event->kind == HT_EVENT_WARNING && !args->quiet) (void)fprintf(stderr, "hound run: warning: %s\n", event->node);
 }
 
-static ht_status write_trace(const char *path, ht_trace *trace, ht_error *err)
+static ht_status write_trace(const char *path, ht_trace *trace, const char *title, ht_error *err)
 {
+    static const char html[] = ".html";
+    const size_t len = strlen(path), n = sizeof html - 1;
     ht_writer *writer;
     TRY(ht_writer_new(&writer, err));
-    ht_status status = ht_trace_write_chrome(trace, writer, err);
+    ht_status status = len > n && !strcmp(path + len - n, html) ? ht_trace_write_html(trace, title, writer, err)
+                                                                : ht_trace_write_chrome(trace, writer, err);
     if (status == HT_OK) status = write_output(path, writer, err);
     ht_writer_free(writer);
     return status;
@@ -151,7 +154,8 @@ static ht_status set_options(const run_args *args, ht_run_options *options, ht_e
     return HT_OK;
 }
 
-static ht_status run_file(const run_args *args, ht_pipeline_file *file, ht_run_options *options, ht_error *err)
+static ht_status run_file(const run_args *args, ht_pipeline_file *file, ht_run_options *options, const char *path,
+                          ht_error *err)
 {
     ht_value out;
     size_t n;
@@ -163,7 +167,7 @@ static ht_status run_file(const run_args *args, ht_pipeline_file *file, ht_run_o
     TRY(ht_pipeline_run(ht_pipeline_file_pipeline(file), ht_value_null(), options, &out, err));
     ht_status status = print_outputs(out, args->json, err);
     ht_value_release(out);
-    if (status == HT_OK && args->trace) status = write_trace(args->trace, options->trace, err);
+    if (status == HT_OK && args->trace) status = write_trace(args->trace, options->trace, path, err);
     return status;
 }
 
@@ -177,7 +181,7 @@ static ht_status run_with(const run_args *args, const char *path, ht_registry *r
     options.monitor = &cancel.monitor;
     ht_status status = set_options(args, &options, err);
     if (status == HT_OK) status = ht_pipeline_file_load(path, registry, &file, err);
-    if (status == HT_OK) status = run_file(args, file, &options, err);
+    if (status == HT_OK) status = run_file(args, file, &options, path, err);
     ht_pipeline_file_free(file);
     ht_trace_free(options.trace);
     ht_cache_close(options.cache);
@@ -196,7 +200,7 @@ ht_status hound_run(int argc, char **argv, ht_error *err)
         {"engine", 'e', OPT_TEXT, &args.engine, "NAME", "sequential, threads or processes; default sequential"},
         {"workers", 'w', OPT_COUNT, &args.workers, "N", "threads or processes; default one a CPU"},
         {"cache", 0, OPT_TEXT, &args.cache, "DIR", "keep results of nodes there and take them from there"},
-        {"trace", 0, OPT_TEXT, &args.trace, "FILE", "what ran when, in Chrome's trace format"},
+        {"trace", 0, OPT_TEXT, &args.trace, "FILE", "what ran when: .html a waterfall, else Chrome's trace format"},
         {"no-batch", 0, OPT_FLAG, &args.no_batch, NULL, "call every row alone"},
         {"batch", 0, OPT_COUNT, &args.batch, "N", "most rows of one call"},
         {"window", 0, OPT_COUNT, &args.window, "N", "items in flight; default 1024"},
@@ -206,7 +210,7 @@ ht_status hound_run(int argc, char **argv, ht_error *err)
     };
     const opt_spec spec = {"run FILE [options]",
                            "Runs a pipeline described in YAML (docs/pipeline_files.md).",
-                           "  hound run examples/retrieval.yaml --trace run.json",
+                           "  hound run examples/retrieval.yaml --trace run.html",
                            ROWS(rows),
                            1,
                            1};

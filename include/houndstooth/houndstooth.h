@@ -15,6 +15,5 @@
 #include "retrieval.h"
 #include "trace.h"
 #include "value.h"
-#include "view.h"
 
 #endif
