@@ -88,11 +88,13 @@ static const char *const script[] = {
     "const sums=new Map();for(const s of S){const id=s[0]+'|'+s[2],v=sums.get(id)||{s,n:0,r:0,d:0};sums.set(id,v);"
     "v.n++;v.r+=s[6];v.d+=s[4]}\n"
     "for(const v of[...sums.values()].sort((x,y)=>y.d-x.d)){const r=$('t').insertRow();\n"
-    " for(const c of[N[v.s[2]],K[v.s[0]],v.n,v.r,(v.r/v.n).toFixed(1),us(v.d),us(v.d/v.n),(100*v.d/end).toFixed(1)+' %'])"
+    " for(const c of[N[v.s[2]],K[v.s[0]],v.n,v.r,(v.r/v.n).toFix"
+    "ed(1),us(v.d),us(v.d/v.n),(100*v.d/end).toFixed(1)+' %'])"
     "r.insertCell().textContent=c}\n"
     "$('sum').textContent=us(end)+', '+S.length+' spans'+(D.lost?', '+D.lost+' older ones lost':'')+"
     "'. Wheel: zoom, drag: move, double click: all of it.';\n"
-    "const used=new Set(S.map(s=>s[0]));K.forEach((k,i)=>{if(!used.has(i))return;const e=document.createElement('span'),"
+    "const used=new Set(S.map(s=>s[0]));K.forEach((k,i)=>{if(!us"
+    "ed.has(i))return;const e=document.createElement('span'),"
     "d=document.createElement('i');d.style.background=C[i];e.append(d,k);$('legend').append(e)});\n"
     "draw();\n</script></body></html>\n",
 };
