@@ -175,6 +175,7 @@ HT_CHECKED ht_status hti_class_check(const ht_class *cls, ht_error *err);
 /* Arguments with defaults in their places; INVALID names what is unknown, missing or of another type. */
 HT_CHECKED ht_status hti_class_complete(const ht_class *cls, ht_value args, ht_value *out, ht_error *err);
 const ht_class *hti_instance_class(const ht_instance *instance);
+size_t hti_instance_limit(const ht_instance *instance);  /* live objects at most */
 ht_value hti_instance_args(const ht_instance *instance); /* borrowed */
 /* Method by name; NOT_FOUND names the class and its methods. */
 HT_CHECKED ht_status hti_instance_method(const ht_instance *instance, const char *name, const ht_method **out,

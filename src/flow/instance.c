@@ -87,6 +87,7 @@ void ht_instance_release(ht_instance *instance)
     if (instance && __atomic_sub_fetch(&instance->n_refs, 1, __ATOMIC_ACQ_REL) == 0) free_instance(instance);
 }
 
+size_t hti_instance_limit(const ht_instance *instance) { return instance->limit; }
 const ht_class *hti_instance_class(const ht_instance *instance) { return instance->cls; }
 ht_value hti_instance_args(const ht_instance *instance) { return instance->args; }
 

@@ -88,11 +88,34 @@ static ht_status call_once(const hti_target *target, void *self, size_t n, const
                                           : call_row(target, self, in, out, err);
 }
 
+/* Objects that this thread holds, the last taken first. */
+typedef struct holding {
+    const ht_instance *instance;
+    const struct holding *before;
+} holding;
+static _Thread_local const holding *held;
+
+/* A method that calls its own instance would wait for itself. */
+static ht_status check_held(const hti_target *target, ht_error *err)
+{
+    size_t n = 0;
+    for (const holding *h = held; h; h = h->before) n += h->instance == target->instance;
+    if (n < hti_instance_limit(target->instance)) return HT_OK;
+    return HT_FAIL(err, INVALID,
+                   "'%s.%s' is called by a method of the same instance, whose %zu object%s this thread holds",
+                   target->class_name, target->name, n, n == 1 ? "" : "s");
+}
+
 ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *in, ht_value *const *out, ht_error *err)
 {
     void *self = target->self;
     const bool takes = target->instance && !hti_instance_is_away(target->instance);
-    if (takes) HT_TRY(hti_instance_take(target->instance, &self, err));
+    const holding mine = {target->instance, held};
+    if (takes) {
+        HT_TRY(check_held(target, err));
+        HT_TRY(hti_instance_take(target->instance, &self, err));
+        held = &mine;
+    }
     ht_status status = HT_OK;
     for (uint32_t try = 0; try <= target->forms->max_retries; try++) {
         ht_error why = {HT_OK, ""};
@@ -104,7 +127,10 @@ ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *i
         (void)hti_fail(err, status, "%s", why.message);
         if (status == HT_CANCELLED || status == HT_NO_MEMORY) break;
     }
-    if (takes) hti_instance_give(target->instance, self);
+    if (takes) {
+        held = mine.before;
+        hti_instance_give(target->instance, self);
+    }
     return status;
 }
 

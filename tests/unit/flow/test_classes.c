@@ -365,6 +365,39 @@ static bool always(void *ud)
     return true;
 }
 
+/* ---- a method that calls its own instance ---- */
+
+static ht_instance *own;
+
+static ht_status nest(void *self, const ht_value *in, ht_value *out, ht_error *e)
+{
+    (void)self;
+    if (in[0].as.integer == 0) {
+        out[0] = ht_value_int(7);
+        return HT_OK;
+    }
+    const ht_value less = ht_value_int(in[0].as.integer - 1);
+    return ht_instance_call(own, "nest", &less, 1, &out[0], e);
+}
+
+static void a_method_does_not_wait_for_itself(void **state)
+{
+    static const ht_method nests[] = {{"nest", 1, {.row = nest}}};
+    static const ht_class cls = {HT_DESC(ht_class), .name = "test.Nest", .init = init,        .fini = fini,
+                                 .methods = nests,  .n_methods = 1,      .max_concurrency = 2};
+    ht_value out, depth = ht_value_int(1);
+    (void)state;
+    assert_int_equal(ht_instance_new(&cls, ht_value_int(1), &own, &err), HT_OK);
+    assert_int_equal(ht_instance_call(own, "nest", &depth, 1, &out, &err), HT_OK); /* two objects: one call inside */
+    assert_int_equal(out.as.integer, 7);
+    depth = ht_value_int(2);
+    assert_int_equal(ht_instance_call(own, "nest", &depth, 1, &out, &err), HT_INVALID);
+    assert_non_null(strstr(err.message, "by a method of the same instance"));
+    depth = ht_value_int(1);
+    assert_int_equal(ht_instance_call(own, "nest", &depth, 1, &out, &err), HT_OK);
+    ht_instance_release(own);
+}
+
 static void a_cancelled_run_ends(void **state)
 {
     ht_value out;
@@ -394,6 +427,7 @@ int main(void)
         cmocka_unit_test(bad_rows_are_found_by_halving),
         cmocka_unit_test(rows_written_one_by_one_are_called_together),
         cmocka_unit_test(a_failure_arrives_at_the_call),
+        cmocka_unit_test(a_method_does_not_wait_for_itself),
         cmocka_unit_test(a_cancelled_run_ends),
     };
     return cmocka_run_group_tests(tests, NULL, end_of_group);
