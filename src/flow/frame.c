@@ -240,6 +240,7 @@ static ht_status run_frame_plain(hti_frame *frame, ht_error *err)
 typedef struct plain_items {
     hti_run *run;
     hti_open_map *map;
+    hti_open_map start; /* the map as it was: results are handed out of it while others begin */
     size_t per_chunk;
 } plain_items;
 
@@ -258,7 +259,7 @@ static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error
     const plain_items *work = ud;
     hti_open_map *map = work->map;
     hti_trace_worker(thread);
-    hti_open_map part = *map; /* admits its own items; outputs and shared values are the map's */
+    hti_open_map part = work->start; /* admits its own items; outputs and shared values are the map's */
     part.next = chunk * work->per_chunk;
     part.spare = NULL;
     const size_t end = HTI_MIN(part.next + work->per_chunk, map->n);
@@ -287,7 +288,7 @@ ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error *err)
 {
     /* On one thread one chunk; the cut never depends on how many threads there are. */
     const size_t per_chunk = run->pool ? HTI_MAX(map->n / 256, 1) : HTI_MAX(map->n, 1);
-    plain_items work = {run, map, per_chunk};
+    plain_items work = {run, map, *map, per_chunk};
     const size_t n_chunks = (map->n + per_chunk - 1) / per_chunk;
     if (!run->pool) return n_chunks ? run_chunk_plain(&work, 0, 0, err) : HT_OK;
     return hti_pool_run(run->pool, n_chunks, run_chunk_plain, &work, err);
