@@ -106,16 +106,10 @@ static ht_status check_held(const hti_target *target, ht_error *err)
                    target->class_name, target->name, n, n == 1 ? "" : "s");
 }
 
-ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *in, ht_value *const *out, ht_error *err)
+/* The call and its repetitions; a failed one leaves no output. */
+static ht_status call_repeatedly(const hti_target *target, void *self, size_t n, const ht_column *in,
+                                 ht_value *const *out, ht_error *err)
 {
-    void *self = target->self;
-    const bool takes = target->instance && !hti_instance_is_away(target->instance);
-    const holding mine = {target->instance, held};
-    if (takes) {
-        HT_TRY(check_held(target, err));
-        HT_TRY(hti_instance_take(target->instance, &self, err));
-        held = &mine;
-    }
     ht_status status = HT_OK;
     for (uint32_t try = 0; try <= target->forms->max_retries; try++) {
         ht_error why = {HT_OK, ""};
@@ -127,10 +121,21 @@ ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *i
         (void)hti_fail(err, status, "%s", why.message);
         if (status == HT_CANCELLED || status == HT_NO_MEMORY) break;
     }
-    if (takes) {
-        held = mine.before;
-        hti_instance_give(target->instance, self);
-    }
+    return status;
+}
+
+ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *in, ht_value *const *out, ht_error *err)
+{
+    if (!target->instance || hti_instance_is_away(target->instance))
+        return call_repeatedly(target, target->self, n, in, out, err);
+    void *self;
+    HT_TRY(check_held(target, err));
+    HT_TRY(hti_instance_take(target->instance, &self, err));
+    const holding mine = {target->instance, held};
+    held = &mine;
+    const ht_status status = call_repeatedly(target, self, n, in, out, err);
+    held = mine.before;
+    hti_instance_give(target->instance, self);
     return status;
 }
 
