@@ -6,6 +6,8 @@
  */
 #include "registry_int.h"
 
+#include <assert.h>
+
 /* ---- a started call that somebody waits for ---- */
 
 typedef struct waiter {
@@ -60,7 +62,10 @@ static ht_status call_row(const hti_target *target, void *self, const ht_column 
                           ht_error *err)
 {
     ht_value row[HTI_MAX_INPUTS], made[HTI_MAX_OUTPUTS];
-    for (size_t i = 0; i < target->n_inputs; i++) row[i] = in[i].rows[0];
+    for (size_t i = 0; i < target->n_inputs; i++) {
+        assert(in[i].rows);
+        row[i] = in[i].rows[0];
+    }
     for (size_t o = 0; o < target->n_outputs; o++) made[o] = ht_value_null();
     const ht_status status =
         target->forms->row ? target->forms->row(self, row, made, err) : start_and_wait(target, self, row, made, err);
@@ -168,14 +173,14 @@ ht_status ht_instance_call_batch(ht_instance *instance, const char *method, size
                                  size_t n_args, ht_value *out, ht_error *err)
 {
     hti_target target;
-    ht_column in[HTI_MAX_INPUTS];
+    ht_column in[HTI_MAX_INPUTS] = {{NULL, false}};
     HT_TRY(method_target(instance, method, n_args, &target, err));
     for (size_t i = 0; i < n; i++) out[i] = ht_value_null();
     const size_t most = !target.forms->batch ? 1 : target.forms->batch_size ? target.forms->batch_size : n;
     for (size_t at = 0; at < n; at += most) {
         const size_t len = HTI_MIN(most, n - at);
         ht_value *to = out + at;
-        for (size_t i = 0; i < target.n_inputs; i++)
+        for (size_t i = 0; i < n_args; i++)
             in[i] = (ht_column){args[i].constant ? args[i].rows : args[i].rows + at, args[i].constant};
         const ht_status status = hti_target_call(&target, len, in, &to, err);
         if (status == HT_OK) continue;
