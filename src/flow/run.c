@@ -342,16 +342,18 @@ ht_status hti_map_deliver(hti_run *run, hti_open_map *map, ht_error *err)
     ht_status status = HT_OK;
     if (!run->options->result || map->parent) return HT_OK;
     hti_mutex_lock(run->lock);
-    for (; status == HT_OK && map->n_given < map->n; map->n_given++) {
+    for (; !run->closed && map->n_given < map->n; map->n_given++) {
         const size_t i = map->n_given;
         const uint8_t state = __atomic_load_n(&map->state[i], __ATOMIC_ACQUIRE);
         ht_value value;
         if (state == HTI_ITEM_OPEN) break;
         if (state == HTI_ITEM_SKIPPED) continue;
         status = item_result(map, i, &value, err);
-        if (status != HT_OK) break;
+        run->closed = status != HT_OK;
+        if (run->closed) break;
         for (size_t o = 0; o < map->plan->n_outputs; o++) hti_values_release(&map->out[o * map->n + i], 1);
         status = run->options->result(run->options->ud, map->base + i, value, err);
+        run->closed = status != HT_OK;
         ht_value_release(value);
     }
     hti_mutex_unlock(run->lock);

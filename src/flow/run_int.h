@@ -149,6 +149,7 @@ struct hti_run {
     uint64_t next_seq;
     hti_frames runnable, parked;
     hti_mutex *lock; /* guards `finished`, `calls`, `next_timer`, `puts` and the callbacks */
+    bool closed;     /* under lock: a result was refused, so no later one is given */
     hti_cond *arrived;
     hti_call *finished;  /* ended, newest first */
     hti_call *calls;     /* under way or finished */
