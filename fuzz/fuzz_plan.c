@@ -1,28 +1,9 @@
 /*
  * fuzz_plan.c - plans out of arbitrary JSON: one that loads prints, and what it prints loads and prints the same.
  */
-#include "base/base.h"
+#include "small_registry.h"
 
-#include <houndstooth/registry.h>
-
-#include <stdlib.h>
 #include <string.h>
-
-static ht_status row(void *self, const ht_value *in, ht_value *out, ht_error *err)
-{
-    (void)self;
-    (void)err;
-    out[0] = ht_value_retain(in[0]);
-    return HT_OK;
-}
-
-static ht_status init(void **self, ht_value args, ht_error *err)
-{
-    (void)args;
-    (void)err;
-    *self = NULL;
-    return HT_OK;
-}
 
 static ht_writer *print(const ht_plan *plan)
 {
@@ -34,18 +15,9 @@ static ht_writer *print(const ht_plan *plan)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const ht_input inputs[] = {{"x", NULL}};
-    static const char *const outputs[] = {"y"};
-    static const ht_node_desc desc = {HT_DESC(ht_node_desc), .name = "t",    .inputs = inputs,     .n_inputs = 1,
-                                      .outputs = outputs,    .n_outputs = 1, .forms = {.row = row}};
-    static const ht_method methods[] = {{"m", 1, {.row = row}}};
-    static const ht_class cls = {HT_DESC(ht_class), .name = "C", .init = init, .methods = methods, .n_methods = 1};
-    ht_registry *registry;
+    ht_registry *registry = small_registry();
     ht_plan *plan, *again;
     size_t len, len_again;
-    if (ht_registry_new(&registry, NULL) != HT_OK || ht_registry_add_node(registry, &desc, NULL) != HT_OK ||
-        ht_registry_add_class(registry, &cls, NULL) != HT_OK)
-        abort();
     if (ht_plan_load((ht_text){(const char *)data, size}, registry, &plan, NULL) == HT_OK) {
         ht_writer *first = print(plan);
         const char *text = ht_writer_data(first, &len);

@@ -72,24 +72,23 @@ static ht_status load_passages(void *self, const ht_value *in, ht_value *out, ht
     return end_rows(&list, status, &out[0], err);
 }
 
+static ht_status query_value(const void *from, size_t i, ht_value *out, ht_error *err)
+{
+    ht_text text;
+    const ht_text id = ht_queries_at(from, i, &text);
+    return record_value(id, NULL, text, out, err);
+}
+
 static ht_status load_queries(void *self, const ht_value *in, ht_value *out, ht_error *err)
 {
     const char *path;
     ht_queries *queries;
-    rows list = {0};
-    ht_status status = HT_OK;
     (void)self;
     HT_TRY(path_of(in[0], "queries_path", &path, err));
     HT_TRY(ht_queries_read(path, NULL, &queries, err));
-    for (size_t i = 0; status == HT_OK && i < ht_queries_len(queries); i++) {
-        ht_text text;
-        ht_value value;
-        const ht_text id = ht_queries_at(queries, i, &text);
-        status = record_value(id, NULL, text, &value, err);
-        if (status == HT_OK) status = add_row(&list, value, err);
-    }
+    const ht_status status = hti_list_of(ht_queries_len(queries), query_value, queries, &out[0], err);
     ht_queries_free(queries);
-    return end_rows(&list, status, &out[0], err);
+    return status;
 }
 
 /* The judgements stay a file's: who computes measures reads them with trec_eval's rules. */

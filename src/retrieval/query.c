@@ -161,31 +161,32 @@ static ht_status extract_query(void *self, const ht_value *in, ht_value *out, ht
     return ht_value_struct(names, values, 2, &out[0], err);
 }
 
+/* A search method of the index in[1] for the in[2] best hits of the query's field. */
+static ht_status search_by(ht_body *body, const char *method, const char *field, const ht_value *in, ht_value *out,
+                           ht_error *err)
+{
+    const ht_value args[] = {hti_field(in[0], field), in[2]};
+    ht_value hits;
+    const ht_status status = ht_await(body, in[1], method, args, 2, &hits, err);
+    return take(hits, status, out);
+}
+
 static ht_status retrieve_colbert(void *self, ht_body *body, const ht_value *in, ht_value *out, ht_error *err)
 {
-    const ht_value args[] = {hti_field(in[0], "embedding"), in[2]};
-    ht_value hits;
     (void)self;
-    const ht_status status = ht_await(body, in[1], "search", args, 2, &hits, err);
-    return take(hits, status, &out[0]);
+    return search_by(body, "search", "embedding", in, &out[0], err);
 }
 
 static ht_status retrieve_dense(void *self, ht_body *body, const ht_value *in, ht_value *out, ht_error *err)
 {
-    const ht_value args[] = {hti_field(in[0], "embedding"), in[2]};
-    ht_value hits;
     (void)self;
-    const ht_status status = ht_await(body, in[1], "search_pooled", args, 2, &hits, err);
-    return take(hits, status, &out[0]);
+    return search_by(body, "search_pooled", "embedding", in, &out[0], err);
 }
 
 static ht_status retrieve_bm25(void *self, ht_body *body, const ht_value *in, ht_value *out, ht_error *err)
 {
-    const ht_value args[] = {hti_field(in[0], "text"), in[2]};
-    ht_value hits;
     (void)self;
-    const ht_status status = ht_await(body, in[1], "search", args, 2, &hits, err);
-    return take(hits, status, &out[0]);
+    return search_by(body, "search", "text", in, &out[0], err);
 }
 
 static ht_status fuse_results(void *self, ht_body *body, const ht_value *in, ht_value *out, ht_error *err)
@@ -210,43 +211,38 @@ static ht_status rerank_results(void *self, ht_body *body, const ht_value *in, h
     return take(hits, status, &out[0]);
 }
 
-static ht_status prediction(ht_value query, ht_value hit, ht_value *out, ht_error *err)
+typedef struct ranked {
+    ht_value query;
+    const ht_value *hits;
+} ranked;
+
+static ht_status prediction(const void *from, size_t i, ht_value *out, ht_error *err)
 {
     static const char *const names[] = {"query_uuid", "passage_uuid", "score"};
-    const ht_value values[] = {hti_field(query, "uuid"), hti_field(hit, "id"), hti_field(hit, "score")};
+    const ranked *r = from;
+    const ht_value values[] = {hti_field(r->query, "uuid"), hti_field(r->hits[i], "id"),
+                               hti_field(r->hits[i], "score")};
     return ht_value_struct(names, values, 3, out, err);
 }
 
 static ht_status hits_to_predictions(void *self, const ht_value *in, ht_value *out, ht_error *err)
 {
-    size_t n, made = 0;
-    const ht_value *hits = ht_value_items(in[0], &n);
-    ht_value *items = HTI_NEW_ARRAY(ht_value, n);
-    ht_status status = items ? HT_OK : HTI_NO_MEMORY(err);
+    size_t n;
+    const ranked all = {in[1], ht_value_items(in[0], &n)};
     (void)self;
-    while (status == HT_OK && made < n) {
-        status = prediction(in[1], hits[made], &items[made], err);
-        made += status == HT_OK;
-    }
-    if (status == HT_OK) status = ht_value_list(items, n, &out[0], err);
-    for (size_t i = 0; i < made; i++) ht_value_release(items[i]);
-    hti_free(items);
-    return status;
+    return hti_list_of(n, prediction, &all, &out[0], err);
 }
 
 /* ---- fusion ---- */
 
-typedef struct fuser {
-    ht_fusion_opts opts;
-} fuser;
-
-static ht_status fuser_new(void **self, ht_fusion method, ht_error *err)
+static ht_status fuser_new(void **self, ht_fusion method, double rrf_k, ht_error *err)
 {
-    fuser *f = HTI_NEW(fuser);
-    if (!f) return HTI_NO_MEMORY(err);
-    ht_fusion_opts_init(&f->opts);
-    f->opts.method = method;
-    *self = f;
+    ht_fusion_opts *opts = HTI_NEW(ht_fusion_opts);
+    if (!opts) return HTI_NO_MEMORY(err);
+    ht_fusion_opts_init(opts);
+    opts->method = method;
+    if (method == HT_FUSION_RRF) opts->rrf_k = rrf_k;
+    *self = opts;
     return HT_OK;
 }
 
@@ -254,15 +250,13 @@ static ht_status rrf_init(void **self, ht_value args, ht_error *err)
 {
     size_t k;
     HT_TRY(hti_count_of(hti_field(args, "k"), "k", 0, &k, err));
-    HT_TRY(fuser_new(self, HT_FUSION_RRF, err));
-    ((fuser *)*self)->opts.rrf_k = (double)k;
-    return HT_OK;
+    return fuser_new(self, HT_FUSION_RRF, (double)k, err);
 }
 
 static ht_status minmax_init(void **self, ht_value args, ht_error *err)
 {
     (void)args;
-    return fuser_new(self, HT_FUSION_MINMAX, err);
+    return fuser_new(self, HT_FUSION_MINMAX, 0, err);
 }
 
 static ht_status run_of(ht_value hits, ht_run **out, ht_error *err)
@@ -278,30 +272,25 @@ static ht_status run_of(ht_value hits, ht_run **out, ht_error *err)
     return HT_OK;
 }
 
+static ht_status fused_hit(const void *from, size_t i, ht_value *out, ht_error *err)
+{
+    double score;
+    ht_value id;
+    HT_TRY(ht_value_string(ht_run_row(from, 0, i, &score), &id, err));
+    return hti_pair("id", id, "score", ht_value_float(score), out, err);
+}
+
 static ht_status hits_of(const ht_run *run, ht_value *out, ht_error *err)
 {
-    size_t n = 0, made = 0;
+    size_t n = 0;
     if (ht_run_n_queries(run)) (void)ht_run_query(run, 0, &n);
-    ht_value *items = HTI_NEW_ARRAY(ht_value, n);
-    ht_status status = items ? HT_OK : HTI_NO_MEMORY(err);
-    while (status == HT_OK && made < n) {
-        double score;
-        ht_value id;
-        status = ht_value_string(ht_run_row(run, 0, made, &score), &id, err);
-        if (status == HT_OK) status = hti_pair("id", id, "score", ht_value_float(score), &items[made], err);
-        made += status == HT_OK;
-    }
-    if (status == HT_OK) status = ht_value_list(items, n, out, err);
-    for (size_t i = 0; i < made; i++) ht_value_release(items[i]);
-    hti_free(items);
-    return status;
+    return hti_list_of(n, fused_hit, run, out, err);
 }
 
 /* fuse(lists): lists of hits, best first, to one. */
 static ht_status fuse_row(void *self, const ht_value *in, ht_value *out, ht_error *err)
 {
     enum { MOST = 16 };
-    const fuser *f = self;
     ht_run *runs[MOST] = {NULL}, *fused = NULL;
     const ht_run *given[MOST];
     size_t n;
@@ -312,7 +301,7 @@ static ht_status fuse_row(void *self, const ht_value *in, ht_value *out, ht_erro
         status = run_of(lists[i], &runs[i], err);
         given[i] = runs[i];
     }
-    if (status == HT_OK) status = ht_fuse(given, n, &f->opts, &fused, err);
+    if (status == HT_OK) status = ht_fuse(given, n, self, &fused, err);
     if (status == HT_OK) status = hits_of(fused, &out[0], err);
     for (size_t i = 0; i < n; i++) ht_run_free(runs[i]);
     ht_run_free(fused);

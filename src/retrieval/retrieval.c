@@ -42,20 +42,37 @@ ht_status hti_pair(const char *a, ht_value x, const char *b, ht_value y, ht_valu
     return status;
 }
 
-ht_status hti_hits_value(const ht_hit *hits, size_t n, const ht_value *ids, ht_value *out, ht_error *err)
+ht_status hti_list_of(size_t n, hti_item_fn *item, const void *from, ht_value *out, ht_error *err)
 {
     ht_value *items = HTI_NEW_ARRAY(ht_value, n);
     ht_status status = items ? HT_OK : HTI_NO_MEMORY(err);
     size_t made = 0;
     while (status == HT_OK && made < n) {
-        status = hti_pair("id", ht_value_retain(ids[hits[made].doc]), "score", ht_value_float(hits[made].score),
-                          &items[made], err);
+        status = item(from, made, &items[made], err);
         made += status == HT_OK;
     }
     if (status == HT_OK) status = ht_value_list(items, n, out, err);
     for (size_t i = 0; i < made; i++) ht_value_release(items[i]);
     hti_free(items);
     return status;
+}
+
+typedef struct named_hits {
+    const ht_hit *hits;
+    const ht_value *ids;
+} named_hits;
+
+static ht_status named_hit(const void *from, size_t i, ht_value *out, ht_error *err)
+{
+    const named_hits *all = from;
+    const ht_hit *hit = &all->hits[i];
+    return hti_pair("id", ht_value_retain(all->ids[hit->doc]), "score", ht_value_float(hit->score), out, err);
+}
+
+ht_status hti_hits_value(const ht_hit *hits, size_t n, const ht_value *ids, ht_value *out, ht_error *err)
+{
+    const named_hits all = {hits, ids};
+    return hti_list_of(n, named_hit, &all, out, err);
 }
 
 ht_status hti_rows_by_row(ht_row_fn row, void *self, size_t n, const ht_column *in, size_t n_inputs,

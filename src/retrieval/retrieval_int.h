@@ -41,10 +41,13 @@ HT_CHECKED ht_status hti_count_of(ht_value value, const char *name, int64_t leas
 HT_CHECKED ht_status hti_pair(const char *a, ht_value x, const char *b, ht_value y, ht_value *out, ht_error *err);
 /* Hits as a list of {id, score}; ids [all documents]. */
 HT_CHECKED ht_status hti_hits_value(const ht_hit *hits, size_t n, const ht_value *ids, ht_value *out, ht_error *err);
+/* Item `i` of a list, out of what `from` is. */
+typedef ht_status hti_item_fn(const void *from, size_t i, ht_value *out, ht_error *err);
+/* The list of n items that `item` makes. */
+HT_CHECKED ht_status hti_list_of(size_t n, hti_item_fn *item, const void *from, ht_value *out, ht_error *err);
 /* Rows of a batch one after the other by the row form. */
 HT_CHECKED ht_status hti_rows_by_row(ht_row_fn row, void *self, size_t n, const ht_column *in, size_t n_inputs,
                                      ht_value *const *out, ht_error *err);
-/* Calls `method` of an instance, as a body may. */
 #define HTI_ROW_NODE(type_name, ins, outs, fn, text)                                                                 \
     {                                                                                                                \
         HT_DESC(ht_node_desc), .name = (type_name), .inputs = (ins), .n_inputs = HTI_LEN(ins), .outputs = (outs),    \
