@@ -16,6 +16,7 @@
 #define HOUNDSTOOTH_FLOW_H
 
 #include "cache.h"
+#include "series.h"
 #include "trace.h"
 #include "value.h"
 
@@ -42,6 +43,14 @@ typedef struct ht_column {
 } ht_column;
 /* n rows: in [n_inputs]; out [n_outputs][n], given as null. On failure what was filled is released by the runtime. */
 typedef ht_status (*ht_batch_fn)(void *self, size_t n, const ht_column *in, ht_value *const *out, ht_error *err);
+
+/* One input of a batch as a whole column: series [n], or NULL and the one value of all rows. Borrowed. */
+typedef struct ht_series_column {
+    ht_series *series;
+    ht_value constant;
+} ht_series_column;
+/* n rows as columns: in [n_inputs]; out [n_outputs], given as NULL, each to be set to a series of n rows. */
+typedef ht_status (*ht_series_fn)(void *self, size_t n, const ht_series_column *in, ht_series **out, ht_error *err);
 
 /*
  * One row that ends later, on any thread, by ht_complete or ht_complete_error, exactly once, unless start fails. A call
@@ -70,12 +79,16 @@ HT_API HT_CHECKED ht_status ht_await(ht_body *body, ht_value instance, const cha
 /* A word of the body's own, NULL at first, kept between its runs; for faces of other languages. */
 HT_API void **ht_body_slot(ht_body *body);
 
-/* Forms of one piece of work: any one of them suffices; start wins over batch, batch over row where rows can gather. */
+/*
+ * Forms of one piece of work: any one of them suffices; start wins over batch or series, these over row where rows can
+ * gather.
+ */
 typedef struct ht_forms {
     ht_row_fn row;
     ht_batch_fn batch;
     ht_start_fn start;
-    ht_body_fn body; /* nodes only */
+    ht_body_fn body;     /* nodes only */
+    ht_series_fn series; /* a batch form over columns, without a copy where the rows are one; in place of batch */
     /*
      * Inputs that differ from row to row of a batch, by bit (bit 0: the first); 0 means the first only. Others are
      * equal.
@@ -86,8 +99,14 @@ typedef struct ht_forms {
     ht_on_error on_error;
     uint32_t retry_wait_ms; /* before the first repetition, doubled for each further one; 0: at once */
     uint32_t timeout_ms;    /* of one started call, or one call in another process; 0: none */
+    ht_dtype returns;       /* of the rows, where they become a series; INFER: found out */
 } ht_forms;
 
+/*
+ * A method X is called row by row under its own name, and over whole columns as X_batch or batch_X, unless the class
+ * has methods of these names: an argument that differs from row to row is then a list, a series or a tensor of one
+ * dimension, and the result is a series if one of them is, else a list. Alone, awaited, or as a node.
+ */
 typedef struct ht_method {
     const char *name;
     size_t n_inputs;

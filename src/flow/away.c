@@ -34,7 +34,9 @@ static ht_status encode_call(const hti_target *target, size_t n, const ht_column
                                                                 call = flags;
     hti_fields f = {.err = err};
     size_t made = 0;
-    hti_fields_text(&f, "method", target->name);
+    char name[HTI_METHOD_NAME];
+    hti_method_name(target->name, target->whole, name);
+    hti_fields_text(&f, "method", name);
     hti_fields_take(&f, "n", ht_value_int((int64_t)n));
     for (; f.status == HT_OK && made < target->n_inputs; made += f.status == HT_OK) {
         constant[made] = ht_value_bool(in[made].constant);

@@ -113,7 +113,7 @@ static void group_frames(firing *f)
         group *g = &f->groups[at];
         if (g->n++ == 0) {
             const ht_forms *forms = frame->target.forms;
-            const size_t size = !forms->batch ? 1 : forms->batch_size ? forms->batch_size : SIZE_MAX;
+            const size_t size = !hti_gathers(forms) ? 1 : forms->batch_size ? forms->batch_size : SIZE_MAX;
             g->first = i;
             g->most = HTI_MIN(size, f->run->batch_max);
         }
@@ -191,7 +191,7 @@ static ht_status give(hti_frame *frame, ht_value *const *out, size_t row, ht_err
 static ht_status gather(const job *j, hti_arena *arena, ht_column *in, ht_value **out, ht_error *err)
 {
     const hti_target *target = &j->frames[0]->target;
-    const uint64_t over = target->forms->batch ? hti_over(target->forms) : UINT64_MAX;
+    const uint64_t over = hti_gathers(target->forms) ? hti_over(target->forms) : UINT64_MAX;
     for (size_t i = 0; i < target->n_inputs; i++) {
         const bool constant = !(over >> i & 1);
         const size_t n = constant ? 1 : j->n;

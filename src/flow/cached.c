@@ -69,10 +69,12 @@ static bool add_code(hti_hasher *hasher, const hti_step *step)
         return true;
     }
     ht_key key;
+    char name[HTI_METHOD_NAME];
     const ht_class *cls = hti_instance_class(node->instance);
     if (ht_value_digest(hti_instance_args(node->instance), &key, NULL) != HT_OK) return false;
     add_text(hasher, cls->name);
-    add_text(hasher, node->method->name);
+    hti_method_name(node->chosen.method->name, node->chosen.whole, name);
+    add_text(hasher, name);
     hti_hasher_add(hasher, &key, sizeof key);
     return true;
 }

@@ -27,6 +27,12 @@ typedef struct hti_port {
     ht_value otherwise; /* owned */
 } hti_port;
 
+/* A method, to be called for a row or, by its batch name, for whole columns. */
+typedef struct hti_chosen {
+    const ht_method *method;
+    bool whole;
+} hti_chosen;
+
 typedef enum hti_node_kind { HTI_NODE_FUNCTION, HTI_NODE_METHOD, HTI_NODE_PIPELINE } hti_node_kind;
 
 /* Immutable after its making, shared by pipelines and plans. */
@@ -43,7 +49,7 @@ typedef struct hti_node {
     ht_forms forms; /* of a function; of a method, its class's */
     void *self;
     ht_instance *instance; /* of a method, owned */
-    const ht_method *method;
+    hti_chosen chosen;
     ht_pipeline *inner;                         /* of a pipeline, owned, changed by nobody */
     const char **inner_inputs, **inner_outputs; /* the inner name of each input and output */
     uint32_t *map_over;                         /* [n_map_over] inputs, in the order given */
@@ -170,6 +176,7 @@ HT_CHECKED ht_status hti_instance_take(ht_instance *instance, void **self, ht_er
 void hti_instance_give(ht_instance *instance, void *self);
 const ht_type *hti_instance_type(void);
 const ht_type *hti_failure_type(void);
+const ht_type *hti_series_type(void);
 /* INVALID where the description is not whole. */
 HT_CHECKED ht_status hti_class_check(const ht_class *cls, ht_error *err);
 /* Arguments with defaults in their places; INVALID names what is unknown, missing or of another type. */
@@ -178,8 +185,10 @@ const ht_class *hti_instance_class(const ht_instance *instance);
 size_t hti_instance_limit(const ht_instance *instance);  /* live objects at most */
 ht_value hti_instance_args(const ht_instance *instance); /* borrowed */
 /* Method by name; NOT_FOUND names the class and its methods. */
-HT_CHECKED ht_status hti_instance_method(const ht_instance *instance, const char *name, const ht_method **out,
-                                         ht_error *err);
+HT_CHECKED ht_status hti_instance_method(const ht_instance *instance, const char *name, hti_chosen *out, ht_error *err);
+/* The name by which it was chosen, or another that chooses the same. `whole`: with "_batch" behind it. */
+enum { HTI_METHOD_NAME = 256 };
+void hti_method_name(const char *method, bool whole, char into[HTI_METHOD_NAME]);
 void hti_instance_retain(ht_instance *instance);
 void hti_instance_count(ht_instance *instance, ht_instance_stats added);
 
@@ -190,8 +199,9 @@ typedef struct hti_target {
     void *self;
     const char *class_name, *name; /* of the class: NULL for a node */
     size_t n_inputs, n_outputs;
+    bool whole; /* arguments are columns, and so is the result: never parks, never gathers */
 } hti_target;
-hti_target hti_target_of_method(ht_instance *instance, const ht_method *method);
+hti_target hti_target_of_method(ht_instance *instance, hti_chosen chosen);
 /* What a started call tells when it ends; `out` NULL on failure. */
 struct ht_completion {
     void (*done)(void *ud, const ht_value *out, ht_status status, const char *message);
@@ -199,9 +209,18 @@ struct ht_completion {
 };
 /* Which inputs differ from row to row in a batch. */
 static inline uint64_t hti_over(const ht_forms *forms) { return forms->over ? forms->over : 1; }
+/* Whether rows can gather to one call. */
+static inline bool hti_gathers(const ht_forms *forms) { return forms->batch || forms->series; }
 /* n rows by one call of the row form (n = 1) or batch form. out [n_outputs][n]. */
 HT_CHECKED ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *in, ht_value *const *out,
                                      ht_error *err);
+/* The same by the series form: out [n_outputs], given as NULL. */
+HT_CHECKED ht_status hti_target_call_series(const hti_target *target, size_t n, const ht_series_column *in,
+                                            ht_series **out, ht_error *err);
+/* columns.c: a call whose arguments are whole columns, in calls of at most batch_size rows. */
+HT_CHECKED ht_status hti_target_call_whole(const hti_target *target, const ht_column *in, ht_value *out, ht_error *err);
+/* A list, series or tensor as a series, and back as a list; INVALID names what it is instead. */
+HT_CHECKED ht_status hti_series_of(ht_value value, ht_dtype dtype, ht_series **out, ht_error *err);
 void hti_values_release(ht_value *values, size_t n);
 
 #endif

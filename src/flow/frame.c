@@ -114,14 +114,16 @@ ht_status ht_await(ht_body *body, ht_value instance, const char *method, const h
     if (body->at < body->n_answers) return give_answer(body, out, err);
     if (body->parked) return HT_FAIL(err, INVALID, "a body awaits again while it is parked: return HT_PARKED at once");
     ht_instance *object = ht_value_instance(instance);
-    const ht_method *found;
+    hti_chosen chosen;
     if (!object)
         return HT_FAIL(err, INVALID, "awaits '%s' of a %s, not of an instance", method, ht_kind_name(instance.kind));
-    HT_TRY(hti_instance_method(object, method, &found, err));
+    HT_TRY(hti_instance_method(object, method, &chosen, err));
+    const ht_method *found = chosen.method;
     if (found->n_inputs != n_args)
         return HT_FAIL(err, INVALID, "method '%s' takes %zu arguments, not %zu", method, found->n_inputs, n_args);
-    const hti_target target = hti_target_of_method(object, found);
-    const bool alone = found->forms.row && (body->run->batch_max == 1 || !(found->forms.batch || found->forms.start));
+    const hti_target target = hti_target_of_method(object, chosen);
+    const bool plain = body->run->batch_max == 1 || !(hti_gathers(&found->forms) || found->forms.start);
+    const bool alone = chosen.whole || (found->forms.row && plain);
     if (alone) {
         ht_value made = ht_value_null(), *to = &made;
         ht_column in[HTI_MAX_INPUTS];
@@ -146,8 +148,12 @@ void **ht_body_slot(ht_body *body) { return &body->slot; }
 static hti_target target_of_step(const hti_step *step)
 {
     const hti_node *node = step->node;
-    if (node->kind == HTI_NODE_METHOD) return hti_target_of_method(node->instance, node->method);
-    return (hti_target){&node->forms, NULL, node->self, NULL, node->name, node->n_inputs, node->n_outputs};
+    if (node->kind == HTI_NODE_METHOD) return hti_target_of_method(node->instance, node->chosen);
+    return (hti_target){.forms = &node->forms,
+                        .self = node->self,
+                        .name = node->name,
+                        .n_inputs = node->n_inputs,
+                        .n_outputs = node->n_outputs};
 }
 
 static ht_status call_step_row(hti_frame *frame, const hti_step *step, ht_error *err)

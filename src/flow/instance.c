@@ -7,6 +7,7 @@
  */
 #include "registry_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct ht_instance {
@@ -46,11 +47,16 @@ ht_status hti_class_check(const ht_class *cls, ht_error *err)
         const ht_forms *forms = &method->forms;
         if (!method->name || !*method->name)
             return HT_FAIL(err, INVALID, "class '%s': a method without a name", cls->name);
-        if (!forms->row && !forms->batch && !forms->start)
-            return HT_FAIL(err, INVALID, "method '%s.%s' has no function: give row, batch or start", cls->name,
+        if (!forms->row && !hti_gathers(forms) && !forms->start)
+            return HT_FAIL(err, INVALID, "method '%s.%s' has no function: give row, batch, series or start", cls->name,
                            method->name);
+        if (forms->batch && forms->series)
+            return HT_FAIL(err, INVALID, "method '%s.%s' has two batch forms: give batch or series", cls->name,
+                           method->name);
+        if (strlen(method->name) > HTI_METHOD_NAME - 8)
+            return HT_FAIL(err, LIMIT, "the name of method '%s.%.40s...' is too long", cls->name, method->name);
         if (forms->body) return HT_FAIL(err, INVALID, "method '%s.%s': only nodes await", cls->name, method->name);
-        if (method->n_inputs > HTI_MAX_INPUTS || (forms->batch && method->n_inputs == 0))
+        if (method->n_inputs > HTI_MAX_INPUTS || (hti_gathers(forms) && method->n_inputs == 0))
             return HT_FAIL(err, INVALID, "method '%s.%s' has %zu inputs", cls->name, method->name, method->n_inputs);
     }
     return HT_OK;
@@ -288,13 +294,32 @@ ht_instance_stats ht_instance_get_stats(ht_instance *instance)
     return stats;
 }
 
-ht_status hti_instance_method(const ht_instance *instance, const char *name, const ht_method **out, ht_error *err)
+void hti_method_name(const char *method, bool whole, char into[HTI_METHOD_NAME])
+{
+    (void)snprintf(into, HTI_METHOD_NAME, "%s%s", method, whole ? "_batch" : "");
+}
+
+/* Whether `name` is X_batch or batch_X of the method X. */
+static bool is_batch_name(const char *method, const char *name)
+{
+    static const char word[] = "batch";
+    const size_t len = strlen(method), lead = sizeof word - 1;
+    if (!strncmp(name, method, len) && name[len] == '_') return !strcmp(name + len + 1, word);
+    return !strncmp(name, word, lead) && name[lead] == '_' && !strcmp(name + lead + 1, method);
+}
+
+ht_status hti_instance_method(const ht_instance *instance, const char *name, hti_chosen *out, ht_error *err)
 {
     const ht_class *cls = instance->cls;
     hti_buffer what;
     for (size_t i = 0; i < cls->n_methods; i++)
         if (!strcmp(cls->methods[i].name, name)) {
-            *out = &cls->methods[i];
+            *out = (hti_chosen){&cls->methods[i], false};
+            return HT_OK;
+        }
+    for (size_t i = 0; i < cls->n_methods; i++)
+        if (is_batch_name(cls->methods[i].name, name) && cls->methods[i].n_inputs > 0) {
+            *out = (hti_chosen){&cls->methods[i], true};
             return HT_OK;
         }
     hti_buffer_init(&what);
@@ -305,7 +330,14 @@ ht_status hti_instance_method(const ht_instance *instance, const char *name, con
     return status;
 }
 
-hti_target hti_target_of_method(ht_instance *instance, const ht_method *method)
+hti_target hti_target_of_method(ht_instance *instance, hti_chosen chosen)
 {
-    return (hti_target){&method->forms, instance, NULL, instance->cls->name, method->name, method->n_inputs, 1};
+    const ht_method *method = chosen.method;
+    return (hti_target){.forms = &method->forms,
+                        .instance = instance,
+                        .class_name = instance->cls->name,
+                        .name = method->name,
+                        .n_inputs = method->n_inputs,
+                        .n_outputs = 1,
+                        .whole = chosen.whole};
 }

@@ -83,14 +83,16 @@ ht_status hti_node_add_output(hti_node *node, const char *name, ht_error *err)
 static ht_status check_forms(const hti_node *node, ht_error *err)
 {
     const ht_forms *forms = &node->forms;
-    if (!forms->row && !forms->batch && !forms->start && !forms->body)
-        return HT_FAIL(err, INVALID, "node '%s' has no function: give row, batch, start or body", node->name);
-    if (forms->body && (forms->batch || forms->start))
+    if (!forms->row && !hti_gathers(forms) && !forms->start && !forms->body)
+        return HT_FAIL(err, INVALID, "node '%s' has no function: give row, batch, series, start or body", node->name);
+    if (forms->batch && forms->series)
+        return HT_FAIL(err, INVALID, "node '%s' has two batch forms: give batch or series", node->name);
+    if (forms->body && (hti_gathers(forms) || forms->start))
         return HT_FAIL(err, INVALID, "node '%s': a body that awaits stands alone or beside a row form", node->name);
-    if (forms->batch && forms->over >> HTI_MIN(node->n_inputs, 63) && node->n_inputs < HTI_MAX_INPUTS)
+    if (hti_gathers(forms) && forms->over >> HTI_MIN(node->n_inputs, 63) && node->n_inputs < HTI_MAX_INPUTS)
         return HT_FAIL(err, INVALID, "node '%s': over names an input behind the last of %zu", node->name,
                        node->n_inputs);
-    if (forms->batch && node->n_inputs == 0)
+    if (hti_gathers(forms) && node->n_inputs == 0)
         return HT_FAIL(err, INVALID, "node '%s': a batch form needs an input that differs from row to row", node->name);
     return HT_OK;
 }
@@ -182,14 +184,15 @@ ht_status ht_pipeline_add_node(ht_pipeline *pipeline, const ht_node_desc *desc, 
 ht_status ht_pipeline_add_method(ht_pipeline *pipeline, const char *name, ht_instance *instance, const char *method,
                                  const ht_input *inputs, const char *output, ht_error *err)
 {
-    const ht_method *found;
-    HT_TRY(hti_instance_method(instance, method, &found, err));
+    hti_chosen chosen;
+    HT_TRY(hti_instance_method(instance, method, &chosen, err));
+    const ht_method *found = chosen.method;
     HT_TRY(check_size(name, found->n_inputs, 1, err));
     hti_node *node = hti_node_new(HTI_NODE_METHOD, name, found->n_inputs, 1);
     if (!node) return HTI_NO_MEMORY(err);
     hti_instance_retain(instance);
     node->instance = instance;
-    node->method = found;
+    node->chosen = chosen;
     const ht_node_desc desc = {
         HT_DESC(ht_node_desc), .name = name,   .inputs = inputs,      .n_inputs = found->n_inputs,
         .outputs = &output,    .n_outputs = 1, .forms = found->forms, .version = hti_instance_class(instance)->version};

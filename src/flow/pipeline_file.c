@@ -231,7 +231,7 @@ static ht_status read_method(reader *r, const hti_yaml_node *node, ht_pipeline *
     const hti_yaml_node *method, *output;
     const char *names[HTI_MAX_INPUTS];
     ht_input inputs[HTI_MAX_INPUTS];
-    const ht_method *found;
+    hti_chosen chosen;
     size_t n;
     ht_text name = {NULL, 0};
     ht_error why = {HT_OK, ""};
@@ -244,10 +244,10 @@ static ht_status read_method(reader *r, const hti_yaml_node *node, ht_pipeline *
     object *o = dot ? find_object(r, text, (size_t)(dot - text)) : NULL;
     if (!o) return hti_yaml_fail(r->yaml, method, err, "\"%s\" is not OBJECT.METHOD of an object above", text);
     o->is_used = true;
-    ht_status status = hti_instance_method(o->instance, dot + 1, &found, &why);
+    ht_status status = hti_instance_method(o->instance, dot + 1, &chosen, &why);
     if (status != HT_OK) return fail_at(r, method, status, &why, err);
-    if (found->n_inputs != n)
-        return hti_yaml_fail(r->yaml, node, err, "\"%s\" takes %zu inputs, not %zu", text, found->n_inputs, n);
+    if (chosen.method->n_inputs != n)
+        return hti_yaml_fail(r->yaml, node, err, "\"%s\" takes %zu inputs, not %zu", text, chosen.method->n_inputs, n);
     for (size_t i = 0; i < n; i++) inputs[i] = (ht_input){names[i], NULL};
     status = ht_pipeline_add_method(into, name.data ? name.data : dot + 1, o->instance, dot + 1, inputs,
                                     output->as.text.data, &why);

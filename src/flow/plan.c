@@ -260,7 +260,8 @@ static ht_status link_child(ht_plan *plan, hti_step *step, ht_error *err)
 bool hti_step_may_park(const hti_step *step)
 {
     const ht_forms *forms = &step->node->forms;
-    return step->child ? step->child->may_park : forms->batch || forms->start || forms->body;
+    if (step->child) return step->child->may_park;
+    return !step->node->chosen.whole && (hti_gathers(forms) || forms->start || forms->body);
 }
 
 static ht_status make_step(planner *p, uint32_t at, ht_error *err)

@@ -36,9 +36,10 @@ const char *hti_step_form(const hti_step *step)
 {
     const ht_forms *forms = &step->node->forms;
     if (step->child) return "pipeline";
+    if (step->node->chosen.whole) return "columns";
     if (forms->body) return "awaits";
     if (forms->start) return "asynchronous";
-    if (forms->batch) return forms->row ? "row or batch" : "batch";
+    if (hti_gathers(forms)) return forms->row ? "row or batch" : "batch";
     return "row";
 }
 
@@ -61,7 +62,8 @@ static void print_text(printer *p, const ht_plan *plan, uint32_t depth)
         hti_buffer_text(&p->text, ") -> ");
         print_names(p, node->outputs, node->n_outputs);
         hti_buffer_printf(&p->text, "  [%s", hti_step_form(step));
-        if (node->forms.batch && node->forms.batch_size) hti_buffer_printf(&p->text, " of %zu", node->forms.batch_size);
+        if (hti_gathers(&node->forms) && node->forms.batch_size)
+            hti_buffer_printf(&p->text, " of %zu", node->forms.batch_size);
         for (size_t m = 0; m < node->n_map_over; m++)
             hti_buffer_printf(&p->text, "%s%s", m ? (node->map_mode == HT_MAP_ZIP ? " zip " : " x ") : " over ",
                               node->inputs[node->map_over[m]].name);

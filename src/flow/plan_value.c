@@ -58,7 +58,9 @@ static ht_status method_value(const hti_node *node, hti_fields *f)
     ht_value instance = ht_value_null();
     if (f->status == HT_OK) f->status = ht_instance_value(node->instance, &instance, f->err);
     hti_fields_take(f, "instance", instance);
-    hti_fields_text(f, "method", node->method->name);
+    char name[HTI_METHOD_NAME];
+    hti_method_name(node->chosen.method->name, node->chosen.whole, name);
+    hti_fields_text(f, "method", name);
     return f->status;
 }
 
@@ -235,14 +237,15 @@ static ht_status read_function(reader *r, ht_value value, const step_text *text,
 static ht_status read_method(ht_value value, const step_text *text, ht_pipeline *scratch, ht_error *err)
 {
     const char *method;
-    const ht_method *found;
+    hti_chosen chosen;
     ht_value instance;
     ht_input inputs[HTI_MAX_INPUTS];
     HT_TRY(get_text(value, "method", &method, err));
     (void)ht_value_field(value, "instance", &instance);
     ht_instance *object = ht_value_instance(instance);
     if (!object) return HT_FAIL(err, PARSE, "'instance' is a %s", ht_kind_name(instance.kind));
-    HT_TRY(hti_instance_method(object, method, &found, err));
+    HT_TRY(hti_instance_method(object, method, &chosen, err));
+    const ht_method *found = chosen.method;
     if (found->n_inputs != text->n_inputs || text->n_outputs != 1)
         return HT_FAIL(err, PARSE, "method '%s' has %zu inputs and one output, not %zu and %zu", method,
                        found->n_inputs, text->n_inputs, text->n_outputs);

@@ -67,6 +67,7 @@ ht_status ht_registry_new(ht_registry **out, ht_error *err)
     ht_status status = registry->lock ? HT_OK : HTI_NO_MEMORY(err);
     if (status == HT_OK) status = ht_registry_add_type(registry, hti_instance_type(), err);
     if (status == HT_OK) status = ht_registry_add_type(registry, hti_failure_type(), err);
+    if (status == HT_OK) status = ht_registry_add_type(registry, hti_series_type(), err);
     if (status == HT_OK)
         *out = registry;
     else

@@ -38,7 +38,8 @@ static ht_status check_code(const hti_node *node, const ht_registry *registry, h
     if (!desc)
         return HT_FAIL(err, UNSUPPORTED, "type '%s' is not in the registry, so no other process knows it", node->type);
     if (desc->forms.row != node->forms.row || desc->forms.batch != node->forms.batch ||
-        desc->forms.start != node->forms.start || desc->forms.body != node->forms.body || desc->self != node->self)
+        desc->forms.series != node->forms.series || desc->forms.start != node->forms.start ||
+        desc->forms.body != node->forms.body || desc->self != node->self)
         return HT_FAIL(err, UNSUPPORTED, "the registry's type '%s' is another function", node->type);
     return HT_OK;
 }

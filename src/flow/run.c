@@ -49,18 +49,33 @@ static ht_status rows_of_tensor(const ht_tensor *tensor, ht_value *out, ht_error
     return status;
 }
 
+static ht_status rows_of_series(const ht_series *series, ht_value *out, ht_error *err)
+{
+    const size_t n = ht_series_len(series);
+    ht_value *rows = HTI_NEW_ARRAY(ht_value, n);
+    if (!rows) return HTI_NO_MEMORY(err);
+    ht_status status = ht_series_values(series, rows, err);
+    if (status == HT_OK) status = ht_value_list_take(rows, n, out, err);
+    hti_free(rows);
+    return status;
+}
+
 /* The list that an input is mapped over, kept by the map. */
 static ht_status take_list(hti_open_map *map, const char *name, ht_value value, size_t *n, const ht_value **items,
                            ht_error *err)
 {
     const ht_tensor *tensor = ht_value_tensor_view(value);
+    ht_series *series = ht_value_series(value);
     if (value.kind == HT_KIND_LIST) {
         map->lists[map->n_lists++] = ht_value_retain(value);
     } else if (tensor && tensor->n_dims > 0) {
         HT_TRY(rows_of_tensor(tensor, &map->lists[map->n_lists], err));
         map->n_lists++;
+    } else if (series) {
+        HT_TRY(rows_of_series(series, &map->lists[map->n_lists], err));
+        map->n_lists++;
     } else {
-        return HT_FAIL(err, INVALID, "cannot map over '%s': a list or tensor is wanted, not a %s", name,
+        return HT_FAIL(err, INVALID, "cannot map over '%s': a list, tensor or series is wanted, not a %s", name,
                        ht_kind_name(value.kind));
     }
     *items = ht_value_items(map->lists[map->n_lists - 1], n);

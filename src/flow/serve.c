@@ -241,7 +241,7 @@ static ht_status reply_call(const ht_value *out, size_t n, ht_writer *writer, ht
 static ht_status serve_call(const hti_kept_job *job, ht_value call, ht_writer *reply, ht_error *err)
 {
     ht_value instance = ht_value_null(), method = ht_value_null();
-    const ht_method *found;
+    hti_chosen chosen;
     ht_column in[HTI_MAX_INPUTS];
     size_t n_inputs;
     const size_t n = (size_t)HTI_MAX(int_field(call, "n", 0), 0);
@@ -249,14 +249,15 @@ static ht_status serve_call(const hti_kept_job *job, ht_value call, ht_writer *r
     (void)ht_value_field(call, "method", &method);
     ht_instance *object = ht_value_instance(instance);
     if (!object || method.kind != HT_KIND_STRING || n == 0) return HT_FAIL(err, PARSE, "a call that is not whole");
-    HT_TRY(hti_instance_method(object, ht_value_text(method).data, &found, err));
+    HT_TRY(hti_instance_method(object, ht_value_text(method).data, &chosen, err));
+    const ht_method *found = chosen.method;
     HT_TRY(read_columns(call, in, &n_inputs, n, err));
-    if (n_inputs != found->n_inputs || (n > 1 && !found->forms.batch))
+    if (n_inputs != found->n_inputs || (n > 1 && (chosen.whole || !hti_gathers(&found->forms))))
         return HT_FAIL(err, PARSE, "a call of other form");
     ht_value *out = HTI_NEW_ARRAY(ht_value, n);
     if (!out) return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < n; i++) out[i] = ht_value_null();
-    hti_target target = hti_target_of_method(object, found);
+    hti_target target = hti_target_of_method(object, chosen);
     ht_forms once = found->forms; /* the parent repeats what fails */
     once.max_retries = 0;
     target.forms = &once;

@@ -8,42 +8,66 @@
 
 #include <assert.h>
 
-/* ---- a started call that somebody waits for ---- */
+/* ---- started calls that somebody waits for ---- */
 
 typedef struct waiter {
     hti_mutex *lock;
     hti_cond *ended;
-    bool done;
-    ht_value *out;
-    size_t n_outputs;
+    size_t n_open, n_outputs, failed; /* the lowest row that failed */
+    ht_value *const *out;             /* [n_outputs][n] */
     ht_status status;
     ht_error *err;
 } waiter;
 
+typedef struct waited_call {
+    ht_completion completion;
+    waiter *waiter;
+    size_t row;
+} waited_call;
+
 static void wake_waiter(void *ud, const ht_value *out, ht_status status, const char *message)
 {
-    waiter *w = ud;
+    const waited_call *call = ud;
+    waiter *w = call->waiter;
     hti_mutex_lock(w->lock);
-    for (size_t i = 0; out && i < w->n_outputs; i++) w->out[i] = out[i];
-    w->status = status == HT_OK ? HT_OK : hti_fail(w->err, status, "%s", message);
-    w->done = true;
+    for (size_t o = 0; out && o < w->n_outputs; o++) w->out[o][call->row] = out[o];
+    if (status != HT_OK && call->row < w->failed) {
+        w->failed = call->row;
+        w->status = hti_fail(w->err, status, "%s", message);
+    }
+    w->n_open--;
     hti_cond_signal(w->ended);
     hti_mutex_unlock(w->lock);
 }
 
-static ht_status start_and_wait(const hti_target *target, void *self, const ht_value *in, ht_value *out, ht_error *err)
+static void start_each(const hti_target *target, void *self, size_t n, const ht_column *in, waited_call *calls,
+                       waiter *w)
 {
-    waiter w = {hti_mutex_new(), hti_cond_new(), false, out, target->n_outputs, HT_OK, err};
-    ht_completion completion = {wake_waiter, &w};
-    ht_status status = HT_OK;
-    if (!w.lock || !w.ended) status = HTI_NO_MEMORY(err);
-    if (status == HT_OK) status = target->forms->start(self, in, &completion, err);
+    ht_value row[HTI_MAX_INPUTS];
+    for (size_t k = 0; k < n; k++) {
+        ht_error why = {HT_OK, ""};
+        for (size_t i = 0; i < target->n_inputs; i++) row[i] = in[i].rows[in[i].constant ? 0 : k];
+        calls[k] = (waited_call){{wake_waiter, &calls[k]}, w, k};
+        const ht_status status = target->forms->start(self, row, &calls[k].completion, &why);
+        if (status != HT_OK) wake_waiter(&calls[k], NULL, status, why.message);
+    }
+}
+
+/* All rows are under way together. */
+static ht_status start_and_wait(const hti_target *target, void *self, size_t n, const ht_column *in,
+                                ht_value *const *out, ht_error *err)
+{
+    waiter w = {hti_mutex_new(), hti_cond_new(), n, target->n_outputs, SIZE_MAX, out, HT_OK, err};
+    waited_call *calls = HTI_NEW_ARRAY(waited_call, n);
+    ht_status status = w.lock && w.ended && calls ? HT_OK : HTI_NO_MEMORY(err);
     if (status == HT_OK) {
+        start_each(target, self, n, in, calls, &w);
         hti_mutex_lock(w.lock);
-        while (!w.done) hti_cond_wait(w.ended, w.lock);
+        while (w.n_open) hti_cond_wait(w.ended, w.lock);
         hti_mutex_unlock(w.lock);
         status = w.status;
     }
+    hti_free(calls);
     hti_cond_free(w.ended);
     hti_mutex_free(w.lock);
     return status;
@@ -58,39 +82,92 @@ void ht_complete_error(ht_completion *completion, ht_status status, const char *
 
 /* ---- one try ---- */
 
-static ht_status call_row(const hti_target *target, void *self, const ht_column *in, ht_value *const *out,
-                          ht_error *err)
+/* A call with its rows as values or as columns. */
+typedef struct attempt {
+    const hti_target *target;
+    size_t n;
+    const ht_column *in;
+    ht_value *const *out;            /* [n_outputs][n] */
+    const ht_series_column *columns; /* NULL: rows */
+    ht_series **made;                /* [n_outputs] */
+} attempt;
+
+static ht_status call_row(const attempt *a, void *self, ht_error *err)
 {
     ht_value row[HTI_MAX_INPUTS], made[HTI_MAX_OUTPUTS];
+    const hti_target *target = a->target;
     for (size_t i = 0; i < target->n_inputs; i++) {
-        assert(in[i].rows);
-        row[i] = in[i].rows[0];
+        assert(a->in[i].rows);
+        row[i] = a->in[i].rows[0];
     }
     for (size_t o = 0; o < target->n_outputs; o++) made[o] = ht_value_null();
-    const ht_status status =
-        target->forms->row ? target->forms->row(self, row, made, err) : start_and_wait(target, self, row, made, err);
-    for (size_t o = 0; o < target->n_outputs; o++) out[o][0] = made[o];
+    const ht_status status = target->forms->row(self, row, made, err);
+    for (size_t o = 0; o < target->n_outputs; o++) a->out[o][0] = made[o];
     return status;
 }
 
-static ht_status call_once(const hti_target *target, void *self, size_t n, const ht_column *in, ht_value *const *out,
-                           ht_error *err)
+static ht_status check_column(const hti_target *target, const ht_series *made, size_t n, ht_error *err)
 {
-    const bool alone = n == 1 && target->forms->row;
+    if (made && ht_series_len(made) == n) return HT_OK;
+    if (!made) return HT_FAIL(err, INVALID, "'%s' gave no series for %zu rows", target->name, n);
+    return HT_FAIL(err, INVALID, "'%s' gave a series of %zu rows for %zu", target->name, ht_series_len(made), n);
+}
+
+static ht_status call_columns(const attempt *a, void *self, ht_error *err)
+{
+    ht_status status = a->target->forms->series(self, a->n, a->columns, a->made, err);
+    for (size_t o = 0; status == HT_OK && o < a->target->n_outputs; o++)
+        status = check_column(a->target, a->made[o], a->n, err);
+    for (size_t o = 0; status != HT_OK && o < a->target->n_outputs; o++) {
+        ht_series_release(a->made[o]);
+        a->made[o] = NULL;
+    }
+    return status;
+}
+
+/* Rows as columns, by the series form, and its columns as rows. */
+static ht_status call_packed(const attempt *a, void *self, ht_error *err)
+{
+    ht_series_column columns[HTI_MAX_INPUTS];
+    ht_series *made[HTI_MAX_OUTPUTS] = {NULL};
+    const attempt packed = {.target = a->target, .n = a->n, .columns = columns, .made = made};
+    ht_status status = HT_OK;
+    size_t n_in = 0;
+    for (; status == HT_OK && n_in < a->target->n_inputs; n_in += status == HT_OK) {
+        columns[n_in] = (ht_series_column){NULL, ht_value_null()};
+        if (a->in[n_in].constant)
+            columns[n_in].constant = a->in[n_in].rows[0];
+        else
+            status = ht_series_from_values(HT_DTYPE_INFER, a->in[n_in].rows, a->n, &columns[n_in].series, err);
+    }
+    if (status == HT_OK) status = call_columns(&packed, self, err);
+    for (size_t o = 0; status == HT_OK && o < a->target->n_outputs; o++)
+        status = ht_series_values(made[o], a->out[o], err);
+    for (size_t o = 0; o < a->target->n_outputs; o++) ht_series_release(made[o]);
+    for (size_t i = 0; i < n_in; i++) ht_series_release(columns[i].series);
+    return status;
+}
+
+static ht_status call_once(const attempt *a, void *self, ht_error *err)
+{
+    const hti_target *target = a->target;
+    const bool gathered = hti_gathers(target->forms) && !(a->n == 1 && target->forms->row && !a->columns);
     ht_instance_stats count = {0};
-    if (target->forms->batch && !alone) {
+    if (gathered) {
         count.batches = 1;
-        count.batch_rows = n;
+        count.batch_rows = a->n;
     } else if (target->forms->row) {
         count.rows_alone = 1;
     } else {
-        count.starts = 1;
+        count.starts = a->n;
     }
     if (target->instance) hti_instance_count(target->instance, count);
     if (target->instance && hti_instance_is_away(target->instance))
-        return hti_target_call_away(target, n, in, out, err);
-    return target->forms->batch && !alone ? target->forms->batch(self, n, in, out, err)
-                                          : call_row(target, self, in, out, err);
+        return hti_target_call_away(target, a->n, a->in, a->out, err);
+    if (a->columns) return call_columns(a, self, err);
+    if (!gathered)
+        return target->forms->row ? call_row(a, self, err) : start_and_wait(target, self, a->n, a->in, a->out, err);
+    return target->forms->batch ? target->forms->batch(self, a->n, a->in, a->out, err) : call_packed(a, self, err);
 }
 
 /* Objects that this thread holds, the last taken first. */
@@ -112,16 +189,16 @@ static ht_status check_held(const hti_target *target, ht_error *err)
 }
 
 /* The call and its repetitions; a failed one leaves no output. */
-static ht_status call_repeatedly(const hti_target *target, void *self, size_t n, const ht_column *in,
-                                 ht_value *const *out, ht_error *err)
+static ht_status call_repeatedly(const attempt *a, void *self, ht_error *err)
 {
+    const hti_target *target = a->target;
     ht_status status = HT_OK;
     for (uint32_t try = 0; try <= target->forms->max_retries; try++) {
         ht_error why = {HT_OK, ""};
         if (try) hti_sleep_ns((uint64_t)target->forms->retry_wait_ms * 1000000 << HTI_MIN(try - 1, 10));
-        status = call_once(target, self, n, in, out, &why);
+        status = call_once(a, self, &why);
         if (status == HT_OK) break;
-        for (size_t o = 0; o < target->n_outputs; o++) hti_values_release(out[o], n);
+        for (size_t o = 0; a->out && o < target->n_outputs; o++) hti_values_release(a->out[o], a->n);
         if (status == HT_PARKED) status = hti_fail(&why, HT_INVALID, "awaits outside a body");
         (void)hti_fail(err, status, "%s", why.message);
         if (status == HT_CANCELLED || status == HT_NO_MEMORY) break;
@@ -129,31 +206,46 @@ static ht_status call_repeatedly(const hti_target *target, void *self, size_t n,
     return status;
 }
 
-ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *in, ht_value *const *out, ht_error *err)
+static ht_status call_with_object(const attempt *a, ht_error *err)
 {
-    if (!target->instance || hti_instance_is_away(target->instance))
-        return call_repeatedly(target, target->self, n, in, out, err);
+    const hti_target *target = a->target;
     void *self;
+    if (!target->instance || hti_instance_is_away(target->instance)) return call_repeatedly(a, target->self, err);
     HT_TRY(check_held(target, err));
     HT_TRY(hti_instance_take(target->instance, &self, err));
     const holding mine = {target->instance, held};
     held = &mine;
-    const ht_status status = call_repeatedly(target, self, n, in, out, err);
+    const ht_status status = call_repeatedly(a, self, err);
     held = mine.before;
     hti_instance_give(target->instance, self);
     return status;
+}
+
+ht_status hti_target_call(const hti_target *target, size_t n, const ht_column *in, ht_value *const *out, ht_error *err)
+{
+    const bool away = target->instance && hti_instance_is_away(target->instance);
+    if (target->whole && !away) return hti_target_call_whole(target, in, out[0], err);
+    const attempt a = {.target = target, .n = n, .in = in, .out = out};
+    return call_with_object(&a, err);
+}
+
+ht_status hti_target_call_series(const hti_target *target, size_t n, const ht_series_column *in, ht_series **out,
+                                 ht_error *err)
+{
+    const attempt a = {.target = target, .n = n, .columns = in, .made = out};
+    return call_with_object(&a, err);
 }
 
 /* ---- methods called by the program itself ---- */
 
 static ht_status method_target(ht_instance *instance, const char *method, size_t n_args, hti_target *out, ht_error *err)
 {
-    const ht_method *found;
-    HT_TRY(hti_instance_method(instance, method, &found, err));
-    *out = hti_target_of_method(instance, found);
-    if (found->n_inputs != n_args)
+    hti_chosen chosen;
+    HT_TRY(hti_instance_method(instance, method, &chosen, err));
+    *out = hti_target_of_method(instance, chosen);
+    if (out->n_inputs != n_args)
         return HT_FAIL(err, INVALID, "method '%s.%s' takes %zu arguments, not %zu", out->class_name, method,
-                       found->n_inputs, n_args);
+                       out->n_inputs, n_args);
     return HT_OK;
 }
 
@@ -165,7 +257,7 @@ ht_status ht_instance_call(ht_instance *instance, const char *method, const ht_v
     *out = ht_value_null();
     HT_TRY(method_target(instance, method, n_args, &target, err));
     for (size_t i = 0; i < target.n_inputs; i++)
-        in[i] = (ht_column){&args[i], target.forms->batch && !(hti_over(target.forms) >> i & 1)};
+        in[i] = (ht_column){&args[i], hti_gathers(target.forms) && !(hti_over(target.forms) >> i & 1)};
     return hti_target_call(&target, 1, in, &out, err);
 }
 
@@ -176,7 +268,8 @@ ht_status ht_instance_call_batch(ht_instance *instance, const char *method, size
     ht_column in[HTI_MAX_INPUTS] = {{NULL, false}};
     HT_TRY(method_target(instance, method, n_args, &target, err));
     for (size_t i = 0; i < n; i++) out[i] = ht_value_null();
-    const size_t most = !target.forms->batch ? 1 : target.forms->batch_size ? target.forms->batch_size : n;
+    target.whole = false; /* these are rows already, by whatever name they are called */
+    const size_t most = !hti_gathers(target.forms) ? 1 : target.forms->batch_size ? target.forms->batch_size : n;
     for (size_t at = 0; at < n; at += most) {
         const size_t len = HTI_MIN(most, n - at);
         ht_value *to = out + at;
