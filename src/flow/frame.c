@@ -394,9 +394,10 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
     }
     for (;;) {
         frame->body->at = 0;
-        const uint64_t start = hti_trace_now(frame->run);
+        const uint64_t start = hti_trace_now(frame->run),
+                       n = frame->body->n_answers == 0; /* a later piece is no call */
         ht_status status = node->forms.body(node->self, frame->body, in, &frame->values[step->first_out], &why);
-        hti_trace_step(frame->run, HT_SPAN_NODE, frame, start, 1);
+        hti_trace_step(frame->run, HT_SPAN_NODE, frame, start, n);
         if (status == HT_PARKED && frame->body->parked) {
             hti_values_release(&frame->values[step->first_out], node->n_outputs);
             frame->target = frame->body->target;

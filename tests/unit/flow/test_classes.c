@@ -343,6 +343,30 @@ static void rows_written_one_by_one_are_called_together(void **state)
     ht_pool_free(pool);
 }
 
+static void a_body_that_parked_counts_as_one_call(void **state)
+{
+    ht_run_options options = {HT_DESC(ht_run_options)};
+    ht_instance *instance = new_instance(4);
+    const ht_span *spans;
+    uint64_t lost, n_calls = 0;
+    ht_value out;
+    size_t n, n_pieces = 0;
+    (void)state;
+    assert_int_equal(ht_trace_new(0, &options.trace, &err), HT_OK);
+    assert_int_equal(map_body(encode_one, instance, numbers(0, 20), &options, &out), HT_OK);
+    assert_int_equal(ht_trace_spans(options.trace, &spans, &n, &lost, &err), HT_OK);
+    for (size_t i = 0; i < n; i++) {
+        if (spans[i].kind != HT_SPAN_NODE || strcmp(spans[i].name, "encode") != 0) continue;
+        n_calls += spans[i].n;
+        n_pieces++;
+    }
+    assert_int_equal(n_calls, 20);
+    assert_int_equal(n_pieces, 40); /* each ran to its call, and again with the answer */
+    ht_value_release(out);
+    ht_instance_release(instance);
+    ht_trace_free(options.trace);
+}
+
 static void a_failure_arrives_at_the_call(void **state)
 {
     ht_value out, list;
@@ -426,6 +450,7 @@ int main(void)
         cmocka_unit_test(the_window_bounds_a_batch),
         cmocka_unit_test(bad_rows_are_found_by_halving),
         cmocka_unit_test(rows_written_one_by_one_are_called_together),
+        cmocka_unit_test(a_body_that_parked_counts_as_one_call),
         cmocka_unit_test(a_failure_arrives_at_the_call),
         cmocka_unit_test(a_method_does_not_wait_for_itself),
         cmocka_unit_test(a_cancelled_run_ends),
