@@ -1,7 +1,7 @@
 /*
- * houndstooth/arrow_abi.h - the Arrow C Data and C Stream Interfaces: the ABI by which libraries exchange columns without a
- * copy (https://arrow.apache.org/docs/format/CDataInterface.html). Every library that speaks it has the same structs
- * behind the same guards.
+ * houndstooth/arrow_abi.h - the Arrow C Data and C Stream Interfaces: the ABI by which libraries exchange columns
+ * without a copy (https://arrow.apache.org/docs/format/CDataInterface.html). Every library that speaks it has the same
+ * structs behind the same guards.
  */
 #ifndef HOUNDSTOOTH_ARROW_ABI_H
 #define HOUNDSTOOTH_ARROW_ABI_H

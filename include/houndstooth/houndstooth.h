@@ -5,6 +5,7 @@
 #include "base.h"
 #include "cache.h"
 #include "collection.h"
+#include "draw.h"
 #include "encoder.h"
 #include "eval.h"
 #include "flow.h"

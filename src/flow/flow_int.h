@@ -42,6 +42,7 @@ typedef struct hti_node {
     hti_arena arena; /* names and arrays */
     const char *name;
     const char *type, *version; /* of a function; a method has its class's. version NULL: never cached */
+    const char *summary;        /* of a function; NULL: none */
     hti_port *inputs;           /* [n_inputs] */
     size_t n_inputs;
     const char **outputs; /* [n_outputs] */

@@ -103,7 +103,9 @@ static ht_status fill_function(hti_node *node, const ht_node_desc *desc, ht_erro
     node->self = desc->self;
     node->type = keep(node, desc->type ? desc->type : desc->name);
     node->version = desc->version ? keep(node, desc->version) : NULL;
-    if (!node->type || (desc->version && !node->version)) return HTI_NO_MEMORY(err);
+    node->summary = desc->summary ? keep(node, desc->summary) : NULL;
+    if (!node->type || (desc->version && !node->version) || (desc->summary && !node->summary))
+        return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < desc->n_inputs; i++)
         HT_TRY(hti_node_add_input(node, desc->inputs[i].name, desc->inputs[i].otherwise, err));
     for (size_t i = 0; i < desc->n_outputs; i++) HT_TRY(hti_node_add_output(node, desc->outputs[i], err));
