@@ -8,7 +8,7 @@
 
 /* ---- what pipelines may name ---- */
 
-static ht_status make_registry(const text_list *plugins, ht_registry **out, ht_error *err)
+ht_status make_registry(const text_list *plugins, ht_registry **out, ht_error *err)
 {
     char name[] = "hound", *argv[] = {name, NULL};
     TRY(ht_registry_new(out, err));
@@ -98,7 +98,7 @@ static ht_status print_outputs(ht_value out, bool json, ht_error *err)
     return status;
 }
 
-static ht_status write_output(const char *path, const ht_writer *writer, ht_error *err)
+ht_status write_output(const char *path, const ht_writer *writer, ht_error *err)
 {
     size_t len;
     const void *data = ht_writer_data(writer, &len);
@@ -112,11 +112,21 @@ static ht_status write_output(const char *path, const ht_writer *writer, ht_erro
     return fclose(file) == 0 && good ? HT_OK : fail(err, HT_NO_SPACE, "%s: cannot be written to its end", path);
 }
 
+/* Names that the file's pipeline still wants from a run are given, so that a plan of any file can be seen. */
+ht_status make_plan(ht_pipeline_file *file, const text_list *outputs, const text_list *given, ht_plan **out,
+                    ht_error *err)
+{
+    size_t n;
+    const char *const *wanted = ht_pipeline_file_outputs(file, &n);
+    return ht_plan_new(ht_pipeline_file_pipeline(file), outputs->len ? outputs->items : wanted,
+                       outputs->len ? outputs->len : n, given->items, given->len, out, err);
+}
+
 /* ---- run ---- */
 
 typedef struct run_args {
     text_list inputs, outputs, plugins;
-    const char *engine, *cache, *trace;
+    const char *engine, *cache, *trace, *viz;
     size_t workers, window, batch;
     bool no_batch, json, quiet;
 } run_args;
@@ -150,8 +160,19 @@ static ht_status set_options(const run_args *args, ht_run_options *options, ht_e
     options->window = args->window;
     options->batch_max = args->no_batch ? 1 : args->batch;
     if (args->cache) TRY(ht_cache_open(args->cache, NULL, &options->cache, err));
-    if (args->trace) TRY(ht_trace_new(0, &options->trace, err));
+    if (args->trace || args->viz) TRY(ht_trace_new(0, &options->trace, err));
     return HT_OK;
+}
+
+static ht_status draw_run(const run_args *args, ht_pipeline_file *file, ht_trace *trace, ht_error *err)
+{
+    static const text_list none;
+    ht_plan *plan;
+    TRY(make_plan(file, &args->outputs, &none, &plan, err)); /* inputs are bound by now */
+    ht_draw_options options = {HT_DESC(ht_draw_options), .trace = trace, .style = HT_DRAW_AUTO};
+    const ht_status status = draw_plan(plan, &options, args->viz, err);
+    ht_plan_release(plan);
+    return status;
 }
 
 static ht_status run_file(const run_args *args, ht_pipeline_file *file, ht_run_options *options, const char *path,
@@ -168,6 +189,7 @@ static ht_status run_file(const run_args *args, ht_pipeline_file *file, ht_run_o
     ht_status status = print_outputs(out, args->json, err);
     ht_value_release(out);
     if (status == HT_OK && args->trace) status = write_trace(args->trace, options->trace, path, err);
+    if (status == HT_OK && args->viz) status = draw_run(args, file, options->trace, err);
     return status;
 }
 
@@ -201,6 +223,7 @@ ht_status hound_run(int argc, char **argv, ht_error *err)
         {"workers", 'w', OPT_COUNT, &args.workers, "N", "threads or processes; default one a CPU"},
         {"cache", 0, OPT_TEXT, &args.cache, "DIR", "keep results of nodes there and take them from there"},
         {"trace", 0, OPT_TEXT, &args.trace, "FILE", "what ran when: .html a waterfall, else Chrome's trace format"},
+        {"viz", 0, OPT_TEXT, &args.viz, "FILE", "the pipeline with times and counts, drawn as by `hound viz`"},
         {"no-batch", 0, OPT_FLAG, &args.no_batch, NULL, "call every row alone"},
         {"batch", 0, OPT_COUNT, &args.batch, "N", "most rows of one call"},
         {"window", 0, OPT_COUNT, &args.window, "N", "items in flight; default 1024"},
@@ -216,6 +239,8 @@ ht_status hound_run(int argc, char **argv, ht_error *err)
                            1};
     TRY(opt_parse(&spec, argc, argv, &paths, &helped, err));
     if (helped) return HT_OK;
+    const viz_format *format;
+    if (args.viz) TRY(viz_format_of(args.viz, &format, err)); /* before it runs for long */
     TRY(make_registry(&args.plugins, &registry, err));
     const ht_status status = run_with(&args, paths.items[0], registry, err);
     ht_registry_free(registry);
@@ -223,16 +248,6 @@ ht_status hound_run(int argc, char **argv, ht_error *err)
 }
 
 /* ---- plan ---- */
-
-/* Names that the file's pipeline still wants from a run are given, so that a plan of any file can be seen. */
-static ht_status make_plan(ht_pipeline_file *file, const text_list *outputs, const text_list *given, ht_plan **out,
-                           ht_error *err)
-{
-    size_t n;
-    const char *const *wanted = ht_pipeline_file_outputs(file, &n);
-    return ht_plan_new(ht_pipeline_file_pipeline(file), outputs->len ? outputs->items : wanted,
-                       outputs->len ? outputs->len : n, given->items, given->len, out, err);
-}
 
 static ht_status print_plan(const char *path, const text_list *outputs, const text_list *given, ht_registry *registry,
                             ht_plan_format format, const char *to, ht_error *err)

@@ -33,6 +33,7 @@ ht_status hound_demo(int argc, char **argv, ht_error *err);
 ht_status hound_run(int argc, char **argv, ht_error *err);
 ht_status hound_plan(int argc, char **argv, ht_error *err);
 ht_status hound_nodes(int argc, char **argv, ht_error *err);
+ht_status hound_viz(int argc, char **argv, ht_error *err);
 /* A worker process of another hound: serves until that ends; the exit code. */
 int hound_worker(int argc, char **argv);
 
@@ -116,6 +117,23 @@ bool colours(void);
 
 /* What pipelines may name, without plug-ins; this program serves as its workers. */
 HT_CHECKED ht_status hound_registry(ht_registry **out, ht_error *err);
+/* The same with plug-ins. */
+HT_CHECKED ht_status make_registry(const text_list *plugins, ht_registry **out, ht_error *err);
+/* The plan of a file's pipeline for `outputs` (none: the file's own), where a run will bring `given`. */
+HT_CHECKED ht_status make_plan(ht_pipeline_file *file, const text_list *outputs, const text_list *given, ht_plan **out,
+                               ht_error *err);
+/* Everything in `writer` to a file, or to standard output for "-". */
+HT_CHECKED ht_status write_output(const char *path, const ht_writer *writer, ht_error *err);
+/* How `hound viz` draws, by the ending of a file's name; INVALID names the endings. */
+typedef struct viz_format {
+    const char *ending;
+    bool drawn; /* by ht_plan_draw, else by ht_plan_print */
+    ht_draw_format drawing;
+    ht_plan_format text;
+} viz_format;
+HT_CHECKED ht_status viz_format_of(const char *path, const viz_format **out, ht_error *err);
+/* The picture of a plan in a file; options' format is set by the ending. */
+HT_CHECKED ht_status draw_plan(const ht_plan *plan, ht_draw_options *options, const char *path, ht_error *err);
 /* A pool of `jobs` threads (0: one a CPU); NULL-safe to free. */
 HT_CHECKED ht_status make_pool(size_t jobs, ht_pool **pool, ht_error *err);
 /* Prints a JSON object on one line and releases it; `json` is a jansson value. */

@@ -20,6 +20,7 @@ static const hound_command commands[] = {
     {"model", "find, list or fetch models", hound_model},
     {"run", "run a pipeline described in YAML", hound_run},
     {"plan", "what a pipeline would run, and how", hound_plan},
+    {"viz", "a pipeline as a picture: SVG, interactive HTML, Mermaid, DOT", hound_viz},
     {"nodes", "classes and nodes that pipelines may name", hound_nodes},
     {"demo", "the main job on the Cranfield collection", hound_demo},
 };

@@ -27,6 +27,42 @@ Pipelines in YAML: run, planned, listed; the same on every engine; a cache; and 
   hound nodes: no class or node "nothing"; `hound nodes` lists them
   [3]
 
+Pictures: well-formed, standing alone, the same each time, with times after a run
+
+  $ well_formed() { python3 -c 'import sys, xml.etree.ElementTree as e; print(e.parse(sys.argv[1]).getroot().tag)' $1; }
+  $ hound viz bm25.yaml > a.svg && hound viz bm25.yaml -o b.svg && cmp a.svg b.svg && well_formed a.svg
+  {http://www.w3.org/2000/svg}svg
+  $ grep -c 'class="item node"' a.svg && hound viz bm25.yaml --depth 1 --orient td --style dark | grep -c 'class="item node"'
+  8
+  6
+  $ grep -o 'for each [^<]*' a.svg && grep -o 'ndcg_k</tspan>[^<]*' a.svg
+  for each query in queries
+  ndcg_k</tspan> = 10
+  $ hound viz bm25.yaml -o p.html && hound viz bm25.yaml -o p.mmd && hound viz bm25.yaml -o p.dot && head -qn1 p.*
+  digraph pipeline {
+  <!doctype html>
+  flowchart TB
+  $ grep -cE '(src|href)=|url\(|@import' p.html
+  0
+  [1]
+  $ hound run bm25.yaml --viz r.svg && well_formed r.svg && grep -oE '225 (items|calls)' r.svg | sort | uniq -c
+  ndcg_score: 0.366244
+  {http://www.w3.org/2000/svg}svg
+        2 225 calls
+        1 225 items
+  $ hound viz bm25.yaml -o p.png
+  hound viz: p.png: a picture ends in .svg, .html, .mmd or .dot
+  [2]
+  $ hound run bm25.yaml --viz p.png
+  hound run: p.png: a picture ends in .svg, .html, .mmd or .dot
+  [2]
+  $ hound viz bm25.yaml --orient up
+  hound viz: * (glob)
+  [2]
+  $ hound viz bm25.yaml -o none/p.svg
+  hound viz: none/p.svg: cannot be written
+  [8]
+
 Bad files
 
   $ bad() { printf "$1" > bad.yaml; hound run bad.yaml; }
