@@ -221,6 +221,12 @@ HT_API HT_CHECKED ht_status ht_pipeline_add_pipeline(ht_pipeline *pipeline, cons
 HT_API HT_CHECKED ht_status ht_pipeline_bind(ht_pipeline *pipeline, const char *input, ht_value value, ht_error *err);
 /* Forgets it; an input that was not bound is no error. */
 HT_API void ht_pipeline_unbind(ht_pipeline *pipeline, const char *input);
+/*
+ * What it is, without running it: {name, nodes, inputs, outputs}. nodes and outputs: names in the order of a run of all
+ * of it. inputs, by name: {name, required, bound, default}; the last two only where there is such a value. Inputs that
+ * a nested pipeline binds itself are not among them. EXISTS, INVALID: it cannot be wired. *out is owned by the caller.
+ */
+HT_API HT_CHECKED ht_status ht_pipeline_inspect(const ht_pipeline *pipeline, ht_value *out, ht_error *err);
 
 /* ---- plans ---- */
 

@@ -80,6 +80,8 @@ struct ht_pipeline {
 void hti_pipeline_retain(ht_pipeline *pipeline);
 /* The value bound to an input, NULL if none. */
 const ht_value *hti_pipeline_bound(const ht_pipeline *pipeline, const char *input);
+/* The default of an input where every node that takes it has one, the first one's; else NULL. */
+const ht_value *hti_pipeline_default(const ht_pipeline *pipeline, const char *input);
 
 /* ---- graph: names of one pipeline resolved ---- */
 
@@ -160,6 +162,8 @@ uint32_t hti_plan_number(ht_plan *plan, uint32_t next);
 bool hti_step_may_park(const hti_step *step);
 /* For people: "row", "batch", ... */
 const char *hti_step_form(const hti_step *step);
+/* A list of strings. */
+HT_CHECKED ht_status hti_names_value(const char *const *names, size_t n, ht_value *out, ht_error *err);
 /* A plan as a struct, and back with the code that the registry names (docs/formats/plans.md). */
 HT_CHECKED ht_status hti_plan_value(const ht_plan *plan, ht_value *out, ht_error *err);
 HT_CHECKED ht_status hti_plan_json(const ht_plan *plan, ht_writer *writer, ht_error *err);

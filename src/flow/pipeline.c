@@ -240,14 +240,13 @@ static const char *outer_name_of(const ht_as_node *as, const char *inner)
     return inner;
 }
 
-/* The default of an inner input, where every node that takes it has one: the first one's. */
-static const ht_value *default_of(const ht_pipeline *inner, const char *name)
+const ht_value *hti_pipeline_default(const ht_pipeline *pipeline, const char *input)
 {
     const ht_value *found = NULL;
-    for (size_t i = 0; i < inner->n_nodes; i++)
-        for (size_t j = 0; j < inner->nodes[i]->n_inputs; j++) {
-            const hti_port *port = &inner->nodes[i]->inputs[j];
-            if (strcmp(port->name, name) != 0) continue;
+    for (size_t i = 0; i < pipeline->n_nodes; i++)
+        for (size_t j = 0; j < pipeline->nodes[i]->n_inputs; j++) {
+            const hti_port *port = &pipeline->nodes[i]->inputs[j];
+            if (strcmp(port->name, input) != 0) continue;
             if (!port->has_default) return NULL;
             if (!found) found = &port->otherwise;
         }
@@ -264,7 +263,7 @@ static ht_status fill_inputs(hti_node *node, const hti_graph *graph, const ht_as
         if (!wanted) continue;
         node->inner_inputs[node->n_inputs] = keep(node, inner);
         if (!node->inner_inputs[node->n_inputs]) return HTI_NO_MEMORY(err);
-        const ht_value *otherwise = default_of(node->inner, inner);
+        const ht_value *otherwise = hti_pipeline_default(node->inner, inner);
         for (size_t m = 0; m < as->n_map_over; m++)
             if (!strcmp(as->map_over[m], outer)) otherwise = NULL;
         HT_TRY(hti_node_add_input(node, outer, otherwise, err));

@@ -10,7 +10,7 @@
 
 /* ---- writing ---- */
 
-static ht_status names_value(const char *const *names, size_t n, ht_value *out, ht_error *err)
+ht_status hti_names_value(const char *const *names, size_t n, ht_value *out, ht_error *err)
 {
     ht_value *items = HTI_NEW_ARRAY(ht_value, n);
     ht_status status = items ? HT_OK : HTI_NO_MEMORY(err);
@@ -27,7 +27,7 @@ static ht_status names_value(const char *const *names, size_t n, ht_value *out, 
 static void add_names(hti_fields *f, const char *name, const char *const *names, size_t n)
 {
     ht_value list = ht_value_null();
-    if (f->status == HT_OK) f->status = names_value(names, n, &list, f->err);
+    if (f->status == HT_OK) f->status = hti_names_value(names, n, &list, f->err);
     hti_fields_take(f, name, list);
 }
 
