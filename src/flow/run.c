@@ -378,25 +378,35 @@ ht_status hti_map_deliver(hti_run *run, hti_open_map *map, ht_error *err)
 /* The inputs as the plan wants them, and which of them are mapped in which order. */
 typedef struct root_inputs {
     const char **names; /* [n] */
-    const ht_value *values;
+    ht_value *values;   /* borrowed */
     bool *mapped;
     size_t n;
     hti_arena arena;
 } root_inputs;
 
-static ht_status read_inputs(root_inputs *in, ht_value inputs, const ht_run_options *options, ht_error *err)
+/* A list that is bound is mapped as a given one is. pipeline NULL: nothing is bound. */
+static ht_status read_inputs(root_inputs *in, ht_value inputs, const ht_pipeline *pipeline,
+                             const ht_run_options *options, ht_error *err)
 {
     if (inputs.kind != HT_KIND_STRUCT && inputs.kind != HT_KIND_NULL)
         return HT_FAIL(err, INVALID, "inputs are a struct, not a %s", ht_kind_name(inputs.kind));
-    in->values = inputs.kind == HT_KIND_NULL ? NULL : ht_value_items(inputs, &in->n);
-    in->names = HTI_ARENA_ARRAY(&in->arena, const char *, in->n);
-    in->mapped = HTI_ARENA_ARRAY(&in->arena, bool, in->n);
-    if (!in->names || !in->mapped) return HTI_NO_MEMORY(err);
-    memset(in->mapped, 0, in->n);
+    const ht_value *given = ht_value_items(inputs, &in->n);
+    const size_t most = in->n + options->n_map_over;
+    in->values = HTI_ARENA_ARRAY(&in->arena, ht_value, most);
+    in->names = HTI_ARENA_ARRAY(&in->arena, const char *, most);
+    in->mapped = HTI_ARENA_ARRAY(&in->arena, bool, most);
+    if (!in->values || !in->names || !in->mapped) return HTI_NO_MEMORY(err);
+    memset(in->mapped, 0, most);
     for (size_t i = 0; i < in->n; i++) in->names[i] = ht_value_field_name(inputs, i).data;
+    for (size_t i = 0; i < in->n; i++) in->values[i] = given[i];
     for (size_t m = 0; m < options->n_map_over; m++) {
         size_t at = 0;
         while (at < in->n && strcmp(in->names[at], options->map_over[m]) != 0) at++;
+        const ht_value *bound = pipeline ? hti_pipeline_bound(pipeline, options->map_over[m]) : NULL;
+        if (at == in->n && bound) {
+            in->names[in->n] = options->map_over[m];
+            in->values[in->n++] = *bound;
+        }
         if (at == in->n)
             return hti_fail_choices(err, "map over an unknown input", options->map_over[m], in->names, in->n);
         if (in->mapped[at]) return HT_FAIL(err, INVALID, "map_over names '%s' twice", options->map_over[m]);
@@ -507,7 +517,7 @@ static ht_status run_pipeline(const ht_pipeline *pipeline, ht_value inputs, cons
     ht_plan *plan = NULL;
     HT_TRY(check_options(options, err));
     hti_arena_init(&in.arena);
-    ht_status status = read_inputs(&in, inputs, options, err);
+    ht_status status = read_inputs(&in, inputs, pipeline, options, err);
     const hti_plan_request request = {
         options->n_outputs ? options->outputs : NULL, options->n_outputs, in.names, in.mapped, in.n, 0};
     if (status == HT_OK) status = hti_plan_make_root(pipeline, &request, &plan, err);
@@ -550,7 +560,7 @@ ht_status ht_plan_run(const ht_plan *plan, ht_value inputs, const ht_run_options
     for (size_t i = 0; i < plan->n_inputs; i++)
         if (!(plan->input_at[i] & HTI_SHARED)) over[own.n_map_over++] = plan->inputs[i];
     hti_arena_init(&in.arena);
-    ht_status status = read_inputs(&in, inputs, &own, err);
+    ht_status status = read_inputs(&in, inputs, NULL, &own, err);
     if (status == HT_OK) status = match_inputs(plan, &in, err);
     if (status == HT_OK) status = start_run(&own, plan, &in, out, err);
     hti_arena_deinit(&in.arena);
