@@ -25,6 +25,30 @@ ht_status hti_value_can_travel(ht_value value, ht_error *err)
     return HT_OK;
 }
 
+/*
+ * Only the type's name travels, so a worker calls what its registry has under it: another version would be taken for
+ * this one in a cache, other retries or limits would be forgotten.
+ */
+static ht_status check_type(const hti_node *node, const ht_node_desc *desc, ht_error *err)
+{
+    const ht_forms *a = &node->forms, *b = &desc->forms;
+    if (a->row != b->row || a->batch != b->batch || a->series != b->series || a->start != b->start || a->body != b->body ||
+        desc->self != node->self)
+        return HT_FAIL(err, UNSUPPORTED, "the registry's type '%s' is another function", node->type);
+    if (!node->version != !desc->version || (node->version && strcmp(node->version, desc->version) != 0))
+        return HT_FAIL(err, UNSUPPORTED,
+                       "the registry's type '%s' has another version; register this one under a name of "
+                       "its own",
+                       node->type);
+    if (hti_over(a) != hti_over(b) || a->batch_size != b->batch_size || a->max_retries != b->max_retries ||
+        a->on_error != b->on_error || a->retry_wait_ms != b->retry_wait_ms || a->timeout_ms != b->timeout_ms)
+        return HT_FAIL(err, UNSUPPORTED,
+                       "the registry's type '%s' has other batches, retries or time limits; register "
+                       "this one under a name of its own",
+                       node->type);
+    return HT_OK;
+}
+
 static ht_status check_code(const hti_node *node, const ht_registry *registry, ht_error *err)
 {
     if (node->kind == HTI_NODE_METHOD) {
@@ -37,11 +61,7 @@ static ht_status check_code(const hti_node *node, const ht_registry *registry, h
     const ht_node_desc *desc = ht_registry_node(registry, node->type);
     if (!desc)
         return HT_FAIL(err, UNSUPPORTED, "type '%s' is not in the registry, so no other process knows it", node->type);
-    if (desc->forms.row != node->forms.row || desc->forms.batch != node->forms.batch ||
-        desc->forms.series != node->forms.series || desc->forms.start != node->forms.start ||
-        desc->forms.body != node->forms.body || desc->self != node->self)
-        return HT_FAIL(err, UNSUPPORTED, "the registry's type '%s' is another function", node->type);
-    return HT_OK;
+    return check_type(node, desc, err);
 }
 
 /* Everything below a map; depth is bounded by HTI_MAX_NESTING. */

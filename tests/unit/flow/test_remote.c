@@ -609,6 +609,18 @@ static void what_cannot_travel_is_refused_before_anything_runs(void **state)
     assert_non_null(strstr(err.message, "node 'test.unknown': type 'test.unknown' is not in the registry"));
     ht_pipeline_release(p);
 
+    for (int i = 0; i < 2; i++) { /* a worker would run what its own registry has */
+        ht_node_desc other = twice_node;
+        if (i)
+            other.forms.on_error = HT_ON_ERROR_NULL;
+        else
+            other.version = "2";
+        p = pipeline_of(&other);
+        assert_int_equal(ht_pipeline_map(p, inputs, &options, &out, &err), HT_UNSUPPORTED);
+        assert_non_null(strstr(err.message, i ? "'test.twice' has other batches" : "'test.twice' has another version"));
+        ht_pipeline_release(p);
+    }
+
     ht_instance *instance;
     ht_value args = scale_args(1);
     OK(ht_instance_new(&stranger_class, args, &instance, &err));
