@@ -258,7 +258,7 @@ static void take_reply(child *c, const hti_wire_message *reply)
     piece *p = c->piece;
     char text[HT_ERROR_TEXT];
     ht_error err = {HT_OK, ""};
-    if (reply->status == HT_NOT_FOUND && !c->sent_job) { /* it has dropped the job */
+    if (reply->status == HT_PARKED && !c->sent_job) { /* it has dropped the job */
         c->sent_job = true;
         if (send_work(c, &p->work, true, &err) != HT_OK) c->has_failed = true;
         return;

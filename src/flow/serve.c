@@ -46,12 +46,12 @@ static ht_status find_job(ht_registry *registry, ht_key key, const void *data, s
         }
         if (job->used < oldest->used) oldest = job;
     }
-    if (!data) return HT_FAIL(err, NOT_FOUND, "the job is not known here");
+    if (!data) return HT_FAIL(err, PARKED, "the job is not known here"); /* asks for it */
     drop_job(oldest);
     const ht_status status = read_job(registry, data, len, oldest, err);
     if (status != HT_OK) {
         drop_job(oldest);
-        return status == HT_NOT_FOUND ? hti_fail_context(err, HT_FAILED, "in a worker") : status;
+        return status;
     }
     oldest->key = key;
     oldest->used = ++registry->n_served;
@@ -276,11 +276,10 @@ ht_status hti_serve(void *ud, ht_key key, const void *job, size_t job_len, const
     ht_value piece;
     HT_TRY(find_job(registry, key, job, job_len, &kept, err));
     HT_TRY(ht_value_decode(data, len, registry, &piece, err));
-    ht_status status =
+    const ht_status status =
         kept->plan ? serve_slice(registry, kept, piece, reply, err) : serve_call(kept, piece, reply, err);
     ht_value_release(piece);
-    /* NOT_FOUND would ask for the job again. */
-    return status == HT_NOT_FOUND ? hti_fail_context(err, HT_FAILED, "in a worker") : status;
+    return status;
 }
 
 int ht_worker_main(int argc, char **argv, ht_registry *registry)

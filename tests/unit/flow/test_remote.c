@@ -131,7 +131,7 @@ static const ht_class stranger_class = {HT_DESC(ht_class),        .name = "test.
 static ht_status twice(void *self, const ht_value *in, ht_value *out, ht_error *e)
 {
     (void)self;
-    if (in[0].as.integer == 77) return HT_FAIL(e, FAILED, "seventy-seven");
+    if (in[0].as.integer == 77) return HT_FAIL(e, NOT_FOUND, "seventy-seven");
     out[0] = ht_value_int(in[0].as.integer * 2);
     return HT_OK;
 }
@@ -451,7 +451,7 @@ static void the_same_words_where_an_item_fails(void **state)
     for (int engine = HT_ENGINE_SEQUENTIAL; engine <= HT_ENGINE_PROCESSES; engine++) {
         ht_run_options options = on_engine((ht_engine)engine);
         ht_value inputs = input("xs", numbers(100));
-        assert_int_equal(ht_pipeline_run(p, inputs, &options, &out, &err), HT_FAILED);
+        assert_int_equal(ht_pipeline_run(p, inputs, &options, &out, &err), HT_NOT_FOUND);
         if (engine) assert_string_equal(err.message, words);
         memcpy(words, err.message, sizeof words);
         ht_value_release(inputs);
@@ -484,7 +484,7 @@ static void failures_stand_in_their_places(void **state)
             }
             assert_non_null(failure);
             assert_int_equal(failure->item, 77);
-            assert_int_equal(failure->status, HT_FAILED);
+            assert_int_equal(failure->status, HT_NOT_FOUND);
             assert_string_equal(failure->node, "test.twice");
             assert_non_null(strstr(failure->message, "seventy-seven"));
         }
