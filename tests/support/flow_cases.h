@@ -267,7 +267,9 @@ static inline void refuse_with(const ht_pipeline *p, const char *inputs, ht_run_
                                const char *words)
 {
     ht_value out;
-    assert_int_equal(run_it(p, inputs, &options, &out), status);
+    const ht_status got = run_it(p, inputs, &options, &out);
+    if (got != status)
+        fail_msg("%s: status %d, not %d: %s", engine_now->name, (int)got, (int)status, got ? err.message : "");
     assert_int_equal(out.kind, HT_KIND_NULL);
     if (!strstr(err.message, words)) fail_msg("%s: '%s' does not say '%s'", engine_now->name, err.message, words);
 }
