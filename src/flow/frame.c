@@ -304,6 +304,12 @@ ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error *err)
 
 typedef enum outcome { GOES_ON, WAITS, FAILED } outcome;
 
+void hti_frame_tell_around(const hti_frame *frame)
+{
+    for (const hti_frame *f = frame->map->parent; f; f = f->map->parent)
+        hti_run_event(f->run, HT_EVENT_NODE_ERROR, f, f->map->plan->steps[f->step].node->name, 0);
+}
+
 /* A root whose item has failed, by the lowest frame that failed: what works for it ends. */
 static ht_status doom(hti_frame *frame, ht_status status, ht_error *why)
 {
@@ -312,7 +318,8 @@ static ht_status doom(hti_frame *frame, ht_status status, ht_error *why)
     ht_value verdict;
     HT_TRY(hti_failure_new(status, hti_frame_item(root), node, why->message, &verdict, why));
     hti_mutex_lock(frame->run->lock);
-    if (!root->doomed || frame->seq < root->doomed_by) {
+    const bool first = !root->doomed;
+    if (first || frame->seq < root->doomed_by) {
         const ht_value old = root->verdict;
         root->verdict = verdict;
         verdict = old;
@@ -321,6 +328,7 @@ static ht_status doom(hti_frame *frame, ht_status status, ht_error *why)
     }
     hti_mutex_unlock(frame->run->lock);
     ht_value_release(verdict);
+    if (first) hti_frame_tell_around(frame);
     return HT_OK;
 }
 
@@ -418,7 +426,7 @@ static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *fou
 {
     ht_error why = {HT_OK, ""};
     if (frame->run->workers && step->node->n_map_over) {
-        const ht_status ran = run_child_plain(frame, step, &why);
+        const ht_status ran = settle(frame, step, run_child_plain(frame, step, &why));
         return ran == HT_OK ? GOES_ON : fail_with(found, frame, ran, &why);
     }
     hti_open_map *map = NULL;
@@ -426,6 +434,7 @@ static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *fou
         hti_reserve(&found->opened, &found->cap_opened, found->n_opened + 1, sizeof(hti_open_map *), &why);
     if (status == HT_OK) status = hti_map_open(frame->run, frame, step, &map, &why);
     if (status != HT_OK) {
+        (void)settle(frame, step, status);
         status = hti_frame_fail_around(frame->map->parent, status, &why);
         return fail_with(found, frame, status, &why);
     }

@@ -319,6 +319,17 @@ static void trace_slice(const cutting *c, const slice *s, ht_value reply)
     if (ht_value_field(reply, "spans", &spans)) hti_trace_take(c->run, worker, spans);
 }
 
+/* The failure that a reply tells, after what was seen before it; HT_OK: it tells none. */
+static ht_status take_failure(ht_value reply, ht_error *err)
+{
+    ht_value failed, message = ht_value_null();
+    if (!ht_value_field(reply, "failed", &failed)) return HT_OK;
+    (void)ht_value_field(reply, "message", &message);
+    if (failed.kind != HT_KIND_INT || failed.as.integer <= HT_OK || failed.as.integer > HT_TIMEOUT)
+        return HT_FAIL(err, INTERNAL, "a worker's reply fails in an unknown way");
+    return hti_fail(err, (ht_status)failed.as.integer, "%s", ht_value_text(message).data);
+}
+
 static ht_status take_slice(cutting *c, slice *s, ht_error *err)
 {
     ht_value reply;
@@ -328,9 +339,11 @@ static ht_status take_slice(cutting *c, slice *s, ht_error *err)
         return hti_frame_fail_around(c->map->parent, status, err);
     }
     HT_TRY(ht_value_decode(s->reply.data, s->reply.len, c->run->options->registry, &reply, err));
-    const ht_status status = take_outputs(c, s, reply, err);
-    if (status == HT_OK) replay(c->run, c->map->depth, reply);
-    if (status == HT_OK) trace_slice(c, s, reply);
+    const ht_status failed = take_failure(reply, err);
+    const ht_status status =
+        failed == HT_OK ? take_outputs(c, s, reply, err) : hti_frame_fail_around(c->map->parent, failed, err);
+    if (status == HT_OK || failed != HT_OK) replay(c->run, c->map->depth, reply);
+    if (status == HT_OK || failed != HT_OK) trace_slice(c, s, reply);
     ht_value_release(reply);
     hti_buffer_clear(&s->reply);
     return status;

@@ -183,6 +183,7 @@ static ht_status run_phase(hti_run *run, ht_error *err)
     if (failed) {
         status = failed->status;
         if (err) *err = failed->err;
+        if (status != HT_CANCELLED && status != HT_NO_MEMORY) hti_frame_tell_around(failed->failed);
     }
     for (size_t i = 0; i < n_chunks; i++) found_deinit(&found[i]);
     hti_free(found);

@@ -225,6 +225,8 @@ void hti_frame_run(hti_frame *frame, hti_found *found);
 ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err);
 /* The same for the maps around a frame: "in 'x', item 3". */
 ht_status hti_frame_fail_around(const hti_frame *parent, ht_status status, ht_error *err);
+/* An error of each node around the frame. */
+void hti_frame_tell_around(const hti_frame *frame);
 void hti_frame_release(hti_frame *frame);
 void hti_body_free(ht_body *body);
 /* The answer of an awaited call; takes value and, copied, the message. */

@@ -143,24 +143,41 @@ static ht_status skipped_of(const hti_open_map *map, ht_value *out, ht_error *er
     return status;
 }
 
+/* Behind the fields that are there, what was seen of the slice. */
+static ht_status end_reply(hti_fields *f, const event_list *events, ht_trace *trace, ht_writer *writer)
+{
+    ht_value list = ht_value_null(), spans = list, reply = list;
+    if (f->status == HT_OK) f->status = ht_value_list(events->events, events->n, &list, f->err);
+    hti_fields_take(f, "events", list);
+    hti_fields_take(f, "process", ht_value_int(hti_process_id()));
+    if (trace && f->status == HT_OK) f->status = hti_trace_value(trace, &spans, f->err);
+    hti_fields_take(f, "spans", spans);
+    HT_TRY(hti_fields_end(f, &reply));
+    const ht_status status = ht_value_encode(reply, writer, f->err);
+    ht_value_release(reply);
+    return status;
+}
+
 static ht_status reply_slice(const hti_open_map *map, const event_list *events, ht_trace *trace, ht_writer *writer,
                              ht_error *err)
 {
-    ht_value columns = ht_value_null(), skipped = columns, list = columns, spans = columns, reply = columns;
+    ht_value columns = ht_value_null(), skipped = columns;
     hti_fields f = {.err = err};
     f.status = columns_of(map, &columns, err);
     hti_fields_take(&f, "out", columns);
     if (f.status == HT_OK) f.status = skipped_of(map, &skipped, err);
     hti_fields_take(&f, "skipped", skipped);
-    if (f.status == HT_OK) f.status = ht_value_list(events->events, events->n, &list, err);
-    hti_fields_take(&f, "events", list);
-    hti_fields_take(&f, "process", ht_value_int(hti_process_id()));
-    if (trace && f.status == HT_OK) f.status = hti_trace_value(trace, &spans, err);
-    hti_fields_take(&f, "spans", spans);
-    HT_TRY(hti_fields_end(&f, &reply));
-    const ht_status status = ht_value_encode(reply, writer, err);
-    ht_value_release(reply);
-    return status;
+    return end_reply(&f, events, trace, writer);
+}
+
+/* A failure of the items is an answer, too, so that what was seen before it is not lost. */
+static ht_status reply_failure(ht_status why, const event_list *events, ht_trace *trace, ht_writer *writer,
+                               ht_error *err)
+{
+    hti_fields f = {.err = err};
+    hti_fields_take(&f, "failed", ht_value_int(why));
+    hti_fields_text(&f, "message", err->message);
+    return end_reply(&f, events, trace, writer);
 }
 
 /* The cache that the job names; one that cannot be opened here is done without. */
@@ -199,10 +216,12 @@ static ht_status serve_slice(ht_registry *registry, const hti_kept_job *job, ht_
     if (status == HT_OK) status = begun;
     if (status == HT_OK) status = hti_trace_run(&run, job->plan, err);
     if (status == HT_OK) status = open_slice(&run, job, slice, &map, err);
-    if (status == HT_OK) status = hti_map_run(&run, map, err);
+    const ht_status ran = status == HT_OK ? hti_map_run(&run, map, err) : status;
     hti_cache_flush(&run);
     if (status == HT_OK && events.status != HT_OK) status = HTI_NO_MEMORY(err);
-    if (status == HT_OK) status = reply_slice(map, &events, options.trace, reply, err);
+    if (status == HT_OK)
+        status = ran == HT_OK ? reply_slice(map, &events, options.trace, reply, err)
+                              : reply_failure(ran, &events, options.trace, reply, err);
     hti_map_close(map);
     hti_run_deinit(&run);
     ht_trace_free(options.trace);
