@@ -1,15 +1,16 @@
 /*
  * retrieval_mock.c - a whole retrieval pipeline with mock components: thirteen nodes, an inner pipeline of six.
  *
- *     retrieval_mock [--no-batch] [--threads]
+ *     retrieval_mock [--no-batch] [--threads | --processes] [--output NAME]
  *
  * The nodes are written row by row: encode_passage awaits encoder.encode for its one passage. The runtime calls the
  * encoder's batch form twice, once for all passages and once for all queries; with --no-batch it makes seven row calls.
- * The results are the same.
+ * The results are the same. With --processes maps run in two worker processes, which are this program too: main begins
+ * with ht_worker_main, and what it may be asked for stands in a registry.
  */
 #include "common.h"
 
-#include <houndstooth/flow.h>
+#include <houndstooth/registry.h>
 
 #include <string.h>
 
@@ -200,10 +201,11 @@ static ht_status encode_one(void *self, ht_body *body, const ht_value *in, ht_va
     return make_struct("uuid", field(in[0], "uuid"), "embedding", embedding, &out[0], e);
 }
 
+/* An index of the class that `self` points to: a spec, so nothing is built yet. */
 static ht_status build_index(void *self, const ht_value *in, ht_value *out, ht_error *e)
 {
     ht_instance *index;
-    ht_status status = ht_instance_new(self, in[0], &index, e);
+    ht_status status = ht_instance_new(*(const ht_class *const *)self, in[0], &index, e);
     if (status != HT_OK) return status;
     status = ht_instance_value(index, &out[0], e);
     ht_instance_release(index);
@@ -296,19 +298,77 @@ static ht_status combine(void *self, const ht_value *in, ht_value *out, ht_error
 
 static void need(ht_status status) { or_die(status, &err); }
 
-/* Inputs are a NULL-terminated list. */
-static void add(ht_pipeline *p, const char *name, const char *const *inputs, const char *output, void *self,
-                ht_forms forms)
+/* Every node of the graph; a worker process finds them by their names. */
+typedef struct mock_node {
+    const char *name, *inputs[6], *output; /* inputs end at NULL */
+    void *self;
+    ht_forms forms;
+} mock_node;
+static bool yes = true, no = false;
+static const ht_class *plaid = &plaid_class, *bm25 = &bm25_class;
+#define ROW(fn)     \
+    {               \
+        .row = (fn) \
+    }
+static const mock_node nodes[] = {
+    {"encode_passage", {"passage", "encoder"}, "encoded_passage", &no, {.body = encode_one}},
+    {"encode_query", {"query", "encoder"}, "encoded_query", &yes, {.body = encode_one}},
+    {"load_passages", {"corpus_path"}, "passages", NULL, ROW(load_passages)},
+    {"load_queries", {"examples_path"}, "queries", NULL, ROW(load_queries)},
+    {"load_ground_truths", {"examples_path"}, "ground_truths", NULL, ROW(load_queries)},
+    {"build_vector_index",
+     {"encoded_passages", "index_folder", "index_name", "override"},
+     "vector_index",
+     &plaid,
+     ROW(build_index)},
+    {"build_bm25_index", {"passages"}, "bm25_index", &bm25, ROW(build_index)},
+    {"build_passage_lookup", {"encoded_passages"}, "passage_lookup", NULL, ROW(give_first)},
+    {"extract_query", {"encoded_query"}, "query", NULL, ROW(give_first)},
+    {"retrieve_colbert", {"encoded_query", "vector_index", "top_k"}, "colbert_hits", NULL, ROW(search)},
+    {"retrieve_bm25", {"query", "bm25_index", "top_k"}, "bm25_hits", NULL, ROW(search)},
+    {"fuse_results", {"colbert_hits", "bm25_hits", "rrf"}, "fused_hits", NULL, ROW(fuse_results)},
+    {"rerank_results",
+     {"query", "fused_hits", "encoder", "passage_lookup", "rerank_k"},
+     "reranked_hits",
+     NULL,
+     ROW(rerank_results)},
+    {"hits_to_predictions", {"reranked_hits", "query"}, "predictions", NULL, ROW(give_first)},
+    {"flatten_predictions", {"all_query_predictions"}, "all_predictions", NULL, ROW(flatten)},
+    {"compute_ndcg", {"all_predictions", "ground_truths"}, "ndcg_score", NULL, ROW(compute_ndcg)},
+    {"compute_recall", {"all_predictions", "ground_truths"}, "recall_metrics", NULL, ROW(compute_recall)},
+    {"combine_evaluation_results",
+     {"ndcg_score", "recall_metrics", "ndcg_k"},
+     "evaluation_results",
+     NULL,
+     ROW(combine)},
+};
+enum { N_NODES = sizeof nodes / sizeof *nodes };
+static ht_node_desc descs[N_NODES];
+static ht_input ports[N_NODES][6];
+
+static ht_registry *make_registry(void)
 {
-    ht_input ports[8];
-    size_t n = 0;
-    for (; inputs[n]; n++) ports[n] = (ht_input){inputs[n], NULL};
-    const ht_node_desc desc = {HT_DESC(ht_node_desc), .name = name,   .inputs = ports, .n_inputs = n,
-                               .outputs = &output,    .n_outputs = 1, .self = self,    .forms = forms};
-    need(ht_pipeline_add_node(p, &desc, &err));
+    static const ht_class *const classes[] = {&encoder_class, &plaid_class, &bm25_class, &rrf_class};
+    ht_registry *registry;
+    need(ht_registry_new(&registry, &err));
+    for (int i = 0; i < 4; i++) need(ht_registry_add_class(registry, classes[i], &err));
+    for (int i = 0; i < N_NODES; i++) {
+        size_t n = 0;
+        for (; n < 6 && nodes[i].inputs[n]; n++) ports[i][n].name = nodes[i].inputs[n];
+        descs[i] = (ht_node_desc){HT_DESC(ht_node_desc), .name = nodes[i].name,       .inputs = ports[i],
+                                  .n_inputs = n,         .outputs = &nodes[i].output, .n_outputs = 1,
+                                  .self = nodes[i].self, .forms = nodes[i].forms};
+        need(ht_registry_add_node(registry, &descs[i], &err));
+    }
+    return registry;
 }
-#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define ROW(fn) ((ht_forms){.row = (fn)})
+
+static void add(ht_pipeline *p, const char *name)
+{
+    int i = 0;
+    while (strcmp(descs[i].name, name) != 0) i++;
+    need(ht_pipeline_add_node(p, &descs[i], &err));
+}
 
 static void add_mapped(ht_pipeline *outer, const ht_pipeline *inner, const char *name, ht_rename in, ht_rename out)
 {
@@ -327,42 +387,38 @@ static ht_pipeline *new_pipeline(const char *name)
 static ht_pipeline *retrieve_single_query(void)
 {
     ht_pipeline *p = new_pipeline("retrieve_single_query");
-    add(p, "extract_query", NAMES("encoded_query"), "query", NULL, ROW(give_first));
-    add(p, "retrieve_colbert", NAMES("encoded_query", "vector_index", "top_k"), "colbert_hits", NULL, ROW(search));
-    add(p, "retrieve_bm25", NAMES("query", "bm25_index", "top_k"), "bm25_hits", NULL, ROW(search));
-    add(p, "fuse_results", NAMES("colbert_hits", "bm25_hits", "rrf"), "fused_hits", NULL, ROW(fuse_results));
-    add(p, "rerank_results", NAMES("query", "fused_hits", "encoder", "passage_lookup", "rerank_k"), "reranked_hits",
-        NULL, ROW(rerank_results));
-    add(p, "hits_to_predictions", NAMES("reranked_hits", "query"), "predictions", NULL, ROW(give_first));
+    add(p, "extract_query");
+    add(p, "retrieve_colbert");
+    add(p, "retrieve_bm25");
+    add(p, "fuse_results");
+    add(p, "rerank_results");
+    add(p, "hits_to_predictions");
     return p;
 }
 
 static ht_pipeline *hebrew_retrieval(void)
 {
-    static bool yes = true, no = false;
     ht_pipeline *p = new_pipeline("hebrew_retrieval");
     ht_pipeline *passage = new_pipeline("encode_passage"), *query = new_pipeline("encode_query");
     ht_pipeline *retrieve = retrieve_single_query();
-    add(passage, "encode_passage", NAMES("passage", "encoder"), "encoded_passage", &no, (ht_forms){.body = encode_one});
-    add(query, "encode_query", NAMES("query", "encoder"), "encoded_query", &yes, (ht_forms){.body = encode_one});
-    add(p, "load_passages", NAMES("corpus_path"), "passages", NULL, ROW(load_passages));
-    add(p, "load_queries", NAMES("examples_path"), "queries", NULL, ROW(load_queries));
-    add(p, "load_ground_truths", NAMES("examples_path"), "ground_truths", NULL, ROW(load_queries));
+    add(passage, "encode_passage");
+    add(query, "encode_query");
+    add(p, "load_passages");
+    add(p, "load_queries");
+    add(p, "load_ground_truths");
     add_mapped(p, passage, "encode_passages_mapped", (ht_rename){"passages", "passage"},
                (ht_rename){"encoded_passage", "encoded_passages"});
-    add(p, "build_vector_index", NAMES("encoded_passages", "index_folder", "index_name", "override"), "vector_index",
-        (void *)&plaid_class, ROW(build_index));
-    add(p, "build_bm25_index", NAMES("passages"), "bm25_index", (void *)&bm25_class, ROW(build_index));
-    add(p, "build_passage_lookup", NAMES("encoded_passages"), "passage_lookup", NULL, ROW(give_first));
+    add(p, "build_vector_index");
+    add(p, "build_bm25_index");
+    add(p, "build_passage_lookup");
     add_mapped(p, query, "encode_queries_mapped", (ht_rename){"queries", "query"},
                (ht_rename){"encoded_query", "encoded_queries"});
     add_mapped(p, retrieve, "retrieve_queries_mapped", (ht_rename){"encoded_queries", "encoded_query"},
                (ht_rename){"predictions", "all_query_predictions"});
-    add(p, "flatten_predictions", NAMES("all_query_predictions"), "all_predictions", NULL, ROW(flatten));
-    add(p, "compute_ndcg", NAMES("all_predictions", "ground_truths"), "ndcg_score", NULL, ROW(compute_ndcg));
-    add(p, "compute_recall", NAMES("all_predictions", "ground_truths"), "recall_metrics", NULL, ROW(compute_recall));
-    add(p, "combine_evaluation_results", NAMES("ndcg_score", "recall_metrics", "ndcg_k"), "evaluation_results", NULL,
-        ROW(combine));
+    add(p, "flatten_predictions");
+    add(p, "compute_ndcg");
+    add(p, "compute_recall");
+    add(p, "combine_evaluation_results");
     ht_pipeline_release(passage);
     ht_pipeline_release(query);
     ht_pipeline_release(retrieve);
@@ -395,9 +451,22 @@ int main(int n_args, char **args)
     ht_run_options options = {HT_DESC(ht_run_options), .outputs = outputs, .n_outputs = 2, .event = on_event};
     ht_value values[10], inputs, out;
     ht_instance *encoder, *rrf;
+    ht_registry *registry = make_registry();
+    const int code = ht_worker_main(n_args, args, registry);
+    if (code >= 0) { /* this process was a worker and is done */
+        ht_registry_free(registry);
+        return code;
+    }
+    options.registry = registry;
+    options.n_workers = 2;
     for (int i = 1; i < n_args; i++) {
         if (!strcmp(args[i], "--no-batch")) options.batch_max = 1;
         if (!strcmp(args[i], "--threads")) options.engine = HT_ENGINE_THREADS;
+        if (!strcmp(args[i], "--processes")) options.engine = HT_ENGINE_PROCESSES;
+        if (!strcmp(args[i], "--output") && i + 1 < n_args) {
+            outputs[0] = args[++i];
+            options.n_outputs = 1;
+        }
     }
     need(ht_instance_new(&encoder_class, ht_value_null(), &encoder, &err));
     need(ht_instance_new(&rrf_class, ht_value_int(RRF_K), &rrf, &err));
@@ -414,8 +483,7 @@ int main(int n_args, char **args)
     need(ht_value_struct(names, values, 10, &inputs, &err));
     ht_pipeline *p = hebrew_retrieval();
     need(ht_pipeline_run(p, inputs, &options, &out, &err));
-    print_json("evaluation_results", field(out, "evaluation_results"));
-    print_json("all_predictions", field(out, "all_predictions"));
+    for (size_t i = 0; i < options.n_outputs; i++) print_json(outputs[i], field(out, outputs[i]));
     const ht_instance_stats stats = ht_instance_get_stats(encoder);
     printf("encoder: %llu object, %llu row calls, %llu batch calls of %llu rows\n", (unsigned long long)stats.objects,
            (unsigned long long)stats.rows_alone, (unsigned long long)stats.batches,
@@ -426,5 +494,6 @@ int main(int n_args, char **args)
     ht_pipeline_release(p);
     ht_instance_release(encoder);
     ht_instance_release(rrf);
+    ht_registry_free(registry);
     return 0;
 }

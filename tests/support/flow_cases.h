@@ -85,7 +85,7 @@ static inline void expect_calls(const char *letters)
 typedef enum term_kind { ROW, BATCH, DUAL, KEPT, KEPT_DUAL, N_TERM_KINDS } term_kind; /* KEPT: has a version */
 enum { TERM_INPUTS = 4, TERM_OUTPUTS = 2 };
 typedef struct term {
-    char letter, type[16];
+    char letter, type[40];
     size_t n_inputs, n_outputs;
 } term;
 static term terms[N_TERM_KINDS][26][TERM_INPUTS + 1][TERM_OUTPUTS];
