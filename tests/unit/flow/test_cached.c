@@ -4,30 +4,14 @@
  *
  *     test_cached [N]     kills a cached map N times, default 10
  */
-#include "os/os.h"
-
-#include <houndstooth/registry.h>
-
-#include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
+#include "flow_test.h"
 #include "temp_dir.h"
 
-static ht_error err;
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
 static ht_registry *registry;
-#define OK(call)                                          \
-    do {                                                  \
-        if ((call) != HT_OK) fail_msg("%s", err.message); \
-    } while (0)
 
 /* ---- nodes that count ---- */
 
@@ -106,14 +90,6 @@ static const ht_node_desc slow_node = {
     HT_DESC(ht_node_desc), .name = "test.slow", .inputs = x_input,          .n_inputs = 1,
     .outputs = y_output,   .n_outputs = 1,      .forms = {.row = slow_row}, .version = "1"};
 
-static ht_pipeline *pipeline_of(const ht_node_desc *desc)
-{
-    ht_pipeline *p;
-    OK(ht_pipeline_new("test", &p, &err));
-    if (desc) OK(ht_pipeline_add_node(p, desc, &err));
-    return p;
-}
-
 static ht_value inputs_of(ht_value x, const ht_value *k)
 {
     const char *const names[] = {"x", "k"};
@@ -121,15 +97,6 @@ static ht_value inputs_of(ht_value x, const ht_value *k)
     OK(ht_value_struct(names, values, k ? 2 : 1, &inputs, &err));
     ht_value_release(x);
     return inputs;
-}
-
-static ht_value range(int64_t first, size_t n)
-{
-    ht_value *items = calloc(n + 1, sizeof *items), list;
-    for (size_t i = 0; i < n; i++) items[i] = ht_value_int(first + (int64_t)i);
-    OK(ht_value_list_take(items, n, &list, &err));
-    free(items);
-    return list;
 }
 
 /* ---- keys ---- */
@@ -227,20 +194,6 @@ static void failures_are_not_kept(void **state)
 
 /* ---- items ---- */
 
-typedef struct counted {
-    int started, ended, cached, batches, warnings;
-} counted;
-
-static void count_event(void *ud, const ht_event *event)
-{
-    counted *c = ud;
-    c->started += event->kind == HT_EVENT_NODE_START;
-    c->ended += event->kind == HT_EVENT_NODE_END;
-    c->cached += event->kind == HT_EVENT_NODE_CACHED;
-    c->batches += event->kind == HT_EVENT_BATCH;
-    c->warnings += event->kind == HT_EVENT_WARNING;
-}
-
 static const char *const over_x[] = {"x"};
 
 static void items_hit_one_by_one(void **state)
@@ -259,7 +212,7 @@ static void items_hit_one_by_one(void **state)
             ht_run_options options = {HT_DESC(ht_run_options), .cache = cache,       .engine = (ht_engine)engine,
                                       .registry = registry,    .n_workers = 2,       .map_over = over_x,
                                       .n_map_over = 1,         .event = count_event, .ud = &c};
-            ht_value inputs = inputs_of(range(round ? 50 : 0, 100), &k);
+            ht_value inputs = inputs_of(numbers_from(round ? 50 : 0, 100), &k);
             OK(ht_pipeline_map(p, inputs, &options, &out, &err));
             assert_int_equal(c.cached, round == 0 ? 0 : round == 1 ? 50 : 100);
             assert_int_equal(c.started, 100 - c.cached);
@@ -290,7 +243,7 @@ static int run_slow(const char *dir, ht_engine engine)
     const ht_run_options options = {HT_DESC(ht_run_options), .cache = cache, .map_over = over_x,  .n_map_over = 1,
                                     .engine = engine,        .n_workers = 2, .registry = registry};
     ht_pipeline *p = pipeline_of(&slow_node);
-    ht_value inputs = inputs_of(range(0, ITEMS), NULL);
+    ht_value inputs = inputs_of(numbers_from(0, ITEMS), NULL);
     OK(ht_pipeline_map(p, inputs, &options, &out, &err));
     const ht_value *items = ht_value_items(out, &n);
     int good = n == ITEMS;

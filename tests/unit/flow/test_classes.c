@@ -2,20 +2,7 @@
  * test_classes.c - classes: loaded lazily and once, called alone, in batches, from the middle of bodies, and when they
  * fail.
  */
-#include "base/base.h"
-#include "os/os.h"
-
-#include <houndstooth/flow.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static ht_error err;
+#include "flow_test.h"
 
 /* ---- a class that counts what is done to it ---- */
 
@@ -87,7 +74,7 @@ static ht_instance *new_instance(int64_t factor)
     ht_instance *instance;
     n_inits = n_finis = n_rows = n_batches = n_batch_rows = most_rows = 0;
     init_fails = false;
-    assert_int_equal(ht_instance_new(&times_class, ht_value_int(factor), &instance, &err), HT_OK);
+    OK(ht_instance_new(&times_class, ht_value_int(factor), &instance, &err));
     return instance;
 }
 
@@ -100,14 +87,14 @@ static void loaded_at_the_first_call_and_ended_with_the_last_reference(void **st
     ht_instance *instance = new_instance(3);
     assert_int_equal(n_inits, 0);
     args[0] = ht_value_int(5);
-    assert_int_equal(ht_instance_call(instance, "times", args, 1, &out, &err), HT_OK);
+    OK(ht_instance_call(instance, "times", args, 1, &out, &err));
     assert_int_equal(out.as.integer, 15);
     assert_int_equal(n_inits, 1);
     assert_int_equal(n_rows, 1);
     ht_value many[10], results[10];
     for (int i = 0; i < 10; i++) many[i] = ht_value_int(i);
     const ht_column column = {many, false};
-    assert_int_equal(ht_instance_call_batch(instance, "by_four", 10, &column, 1, results, &err), HT_OK);
+    OK(ht_instance_call_batch(instance, "by_four", 10, &column, 1, results, &err));
     for (int i = 0; i < 10; i++) assert_int_equal(results[i].as.integer, 3 * i);
     assert_int_equal(n_batches, 3);
     assert_int_equal(most_rows, 4);
@@ -131,7 +118,7 @@ static void eight_first_calls_make_one_object(void **state)
     hti_thread *threads[8];
     (void)state;
     ht_instance *instance = new_instance(7);
-    for (int i = 0; i < 8; i++) assert_int_equal(hti_thread_start(first_call, instance, &threads[i], &err), HT_OK);
+    for (int i = 0; i < 8; i++) OK(hti_thread_start(first_call, instance, &threads[i], &err));
     for (int i = 0; i < 8; i++) hti_thread_join(threads[i]);
     assert_int_equal(n_inits, 1);
     assert_int_equal(ht_instance_get_stats(instance).objects, 1);
@@ -156,23 +143,6 @@ static void failed_init_is_told_once_made_and_kept(void **state)
 
 /* ---- in pipelines ---- */
 
-static ht_value numbers(int64_t from, size_t n)
-{
-    ht_value list, *items = malloc(n * sizeof *items);
-    for (size_t i = 0; i < n; i++) items[i] = ht_value_int(from + (int64_t)i);
-    assert_int_equal(ht_value_list_take(items, n, &list, &err), HT_OK);
-    free(items);
-    return list;
-}
-
-static ht_value inputs_of(const char *name, ht_value value)
-{
-    ht_value inputs;
-    assert_int_equal(ht_value_struct(&name, &value, 1, &inputs, &err), HT_OK);
-    ht_value_release(value);
-    return inputs;
-}
-
 /* y = method(x) over the items of x; the caller releases *out. */
 static ht_status map_method(ht_instance *instance, const char *method, ht_value list, ht_run_options options,
                             ht_value *out)
@@ -180,9 +150,9 @@ static ht_status map_method(ht_instance *instance, const char *method, ht_value 
     static const ht_input input = {"x", NULL};
     static const char *const over = "x";
     ht_pipeline *p;
-    const ht_value inputs = inputs_of("x", list);
-    assert_int_equal(ht_pipeline_new("methods", &p, &err), HT_OK);
-    assert_int_equal(ht_pipeline_add_method(p, "call", instance, method, &input, "y", &err), HT_OK);
+    const ht_value inputs = struct_of("x", list);
+    OK(ht_pipeline_new("methods", &p, &err));
+    OK(ht_pipeline_add_method(p, "call", instance, method, &input, "y", &err));
     options.size = sizeof options;
     options.map_over = &over;
     options.n_map_over = 1;
@@ -209,21 +179,21 @@ static void mapped_rows_become_one_batch(void **state)
     ht_value out;
     (void)state;
     ht_instance *instance = new_instance(2);
-    assert_int_equal(map_method(instance, "times", numbers(0, 1000), (ht_run_options){0}, &out), HT_OK);
+    OK(map_method(instance, "times", numbers_from(0, 1000), (ht_run_options){0}, &out));
     check_results(out, 1000, 2);
     assert_int_equal(n_batches, 1);
     assert_int_equal(n_rows, 0);
     ht_value_release(out);
-    assert_int_equal(map_method(instance, "by_four", numbers(0, 10), (ht_run_options){0}, &out), HT_OK);
+    OK(map_method(instance, "by_four", numbers_from(0, 10), (ht_run_options){0}, &out));
     check_results(out, 10, 2);
     assert_int_equal(n_batches, 4); /* 1 + 4 + 4 + 2 rows */
     assert_int_equal(most_rows, 1000);
     ht_value_release(out);
-    assert_int_equal(map_method(instance, "times", numbers(0, 10), (ht_run_options){.batch_max = 1}, &out), HT_OK);
+    OK(map_method(instance, "times", numbers_from(0, 10), (ht_run_options){.batch_max = 1}, &out));
     assert_int_equal(n_rows, 10);
     assert_int_equal(n_batches, 4);
     ht_value_release(out);
-    assert_int_equal(map_method(instance, "times", numbers(0, 1), (ht_run_options){0}, &out), HT_OK);
+    OK(map_method(instance, "times", numbers_from(0, 1), (ht_run_options){0}, &out));
     assert_int_equal(n_rows, 11); /* a group of one is a row */
     ht_value_release(out);
     ht_instance_release(instance);
@@ -234,7 +204,7 @@ static void the_window_bounds_a_batch(void **state)
     ht_value out;
     (void)state;
     ht_instance *instance = new_instance(2);
-    assert_int_equal(map_method(instance, "times", numbers(0, 100), (ht_run_options){.window = 30}, &out), HT_OK);
+    OK(map_method(instance, "times", numbers_from(0, 100), (ht_run_options){.window = 30}, &out));
     check_results(out, 100, 2);
     assert_int_equal(n_batches, 4);
     assert_int_equal(most_rows, 30);
@@ -248,7 +218,7 @@ static void bad_rows_are_found_by_halving(void **state)
     size_t n;
     (void)state;
     ht_instance *instance = new_instance(1);
-    assert_int_equal(map_method(instance, "null_bad", numbers(-2, 12), (ht_run_options){0}, &out), HT_OK);
+    OK(map_method(instance, "null_bad", numbers_from(-2, 12), (ht_run_options){0}, &out));
     const ht_value *items = ht_value_items(out, &n);
     assert_int_equal(n, 12);
     for (int i = 0; i < 12; i++) {
@@ -259,7 +229,7 @@ static void bad_rows_are_found_by_halving(void **state)
             assert_int_equal(y.as.integer, i - 2);
     }
     ht_value_release(out);
-    assert_int_equal(map_method(instance, "again", numbers(-1, 3), (ht_run_options){0}, &out), HT_FAILED);
+    assert_int_equal(map_method(instance, "again", numbers_from(-1, 3), (ht_run_options){0}, &out), HT_FAILED);
     assert_non_null(strstr(err.message, "node 'call', item 0: in a batch of 3: negative: -1"));
     ht_instance_release(instance);
 }
@@ -298,15 +268,15 @@ static ht_status map_body(ht_body_fn body, ht_instance *instance, ht_value list,
     ht_pipeline *inner, *outer;
     ht_value values[2], all;
     values[0] = list;
-    assert_int_equal(ht_instance_value(instance, &values[1], &err), HT_OK);
-    assert_int_equal(ht_value_struct(names, values, 2, &all, &err), HT_OK);
+    OK(ht_instance_value(instance, &values[1], &err));
+    OK(ht_value_struct(names, values, 2, &all, &err));
     ht_value_release(values[0]);
     ht_value_release(values[1]);
-    assert_int_equal(ht_pipeline_new("inner", &inner, &err), HT_OK);
-    assert_int_equal(ht_pipeline_new("outer", &outer, &err), HT_OK);
-    assert_int_equal(ht_pipeline_add_node(inner, &desc, &err), HT_OK);
+    OK(ht_pipeline_new("inner", &inner, &err));
+    OK(ht_pipeline_new("outer", &outer, &err));
+    OK(ht_pipeline_add_node(inner, &desc, &err));
     const ht_as_node as = {HT_DESC(ht_as_node), .name = "each", .map_over = &over, .n_map_over = 1};
-    assert_int_equal(ht_pipeline_add_pipeline(outer, inner, &as, &err), HT_OK);
+    OK(ht_pipeline_add_pipeline(outer, inner, &as, &err));
     const ht_status status = ht_pipeline_run(outer, all, with, out, &err);
     ht_pipeline_release(inner);
     ht_pipeline_release(outer);
@@ -320,12 +290,12 @@ static void rows_written_one_by_one_are_called_together(void **state)
     size_t n;
     ht_pool *pool;
     (void)state;
-    assert_int_equal(ht_pool_new(4, &pool, &err), HT_OK);
+    OK(ht_pool_new(4, &pool, &err));
     for (int engine = 0; engine < 2; engine++) {
         const ht_run_options options = {HT_DESC(ht_run_options), .pool = pool,
                                         .engine = engine ? HT_ENGINE_THREADS : HT_ENGINE_SEQUENTIAL};
         ht_instance *instance = new_instance(4);
-        assert_int_equal(map_body(encode_one, instance, numbers(0, 500), &options, &out), HT_OK);
+        OK(map_body(encode_one, instance, numbers_from(0, 500), &options, &out));
         assert_true(ht_value_field(out, "y", &list));
         const ht_value *items = ht_value_items(list, &n);
         assert_int_equal(n, 500);
@@ -373,12 +343,12 @@ static void a_failure_arrives_at_the_call(void **state)
     size_t n;
     (void)state;
     ht_instance *instance = new_instance(4);
-    assert_int_equal(map_body(caught, instance, numbers(-1, 3), NULL, &out), HT_OK);
+    OK(map_body(caught, instance, numbers_from(-1, 3), NULL, &out));
     assert_true(ht_value_field(out, "y", &list));
     const ht_value *items = ht_value_items(list, &n);
     for (size_t i = 0; i < n; i++) assert_int_equal(items[i].as.integer, -1000); /* all of its batch */
     ht_value_release(out);
-    assert_int_equal(map_body(encode_one, instance, numbers(-1, 3), NULL, &out), HT_FAILED);
+    assert_int_equal(map_body(encode_one, instance, numbers_from(-1, 3), NULL, &out), HT_FAILED);
     assert_non_null(strstr(err.message, "in 'each': node 'encode', item 0: in a batch of 3: negative: -1"));
     ht_instance_release(instance);
 }
@@ -411,14 +381,14 @@ static void a_method_does_not_wait_for_itself(void **state)
                                  .methods = nests,  .n_methods = 1,      .max_concurrency = 2};
     ht_value out, depth = ht_value_int(1);
     (void)state;
-    assert_int_equal(ht_instance_new(&cls, ht_value_int(1), &own, &err), HT_OK);
-    assert_int_equal(ht_instance_call(own, "nest", &depth, 1, &out, &err), HT_OK); /* two objects: one call inside */
+    OK(ht_instance_new(&cls, ht_value_int(1), &own, &err));
+    OK(ht_instance_call(own, "nest", &depth, 1, &out, &err)); /* two objects: one call inside */
     assert_int_equal(out.as.integer, 7);
     depth = ht_value_int(2);
     assert_int_equal(ht_instance_call(own, "nest", &depth, 1, &out, &err), HT_INVALID);
     assert_non_null(strstr(err.message, "by a method of the same instance"));
     depth = ht_value_int(1);
-    assert_int_equal(ht_instance_call(own, "nest", &depth, 1, &out, &err), HT_OK);
+    OK(ht_instance_call(own, "nest", &depth, 1, &out, &err));
     ht_instance_release(own);
 }
 
@@ -429,7 +399,7 @@ static void a_cancelled_run_ends(void **state)
     const ht_monitor monitor = {NULL, always, NULL};
     const ht_run_options options = {HT_DESC(ht_run_options), .monitor = &monitor};
     ht_instance *instance = new_instance(4);
-    assert_int_equal(map_body(encode_one, instance, numbers(0, 3), &options, &out), HT_CANCELLED);
+    assert_int_equal(map_body(encode_one, instance, numbers_from(0, 3), &options, &out), HT_CANCELLED);
     assert_int_equal(n_inits, 0);
     ht_instance_release(instance);
 }

@@ -1,19 +1,8 @@
 /*
  * test_pipeline.c - pipelines built and run by hand: wiring, pruning, maps, nesting, binding, and every refusal.
  */
-#include "base/base.h"
+#include "flow_test.h"
 
-#include <houndstooth/flow.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static ht_error err;
 static char log_text[4000]; /* names of nodes as they ran */
 
 /* ---- nodes: numbers in, numbers out; every run is logged ---- */
@@ -85,42 +74,18 @@ static ht_status add(ht_pipeline *p, worker *w, const char *spec)
     return ht_pipeline_add_node(p, &desc, &err);
 }
 
-static ht_pipeline *new_pipeline(const char *name)
-{
-    ht_pipeline *p;
-    assert_int_equal(ht_pipeline_new(name, &p, &err), HT_OK);
-    log_text[0] = '\0';
-    return p;
-}
-
-static void must_add(ht_pipeline *p, worker *w, const char *spec)
-{
-    if (add(p, w, spec) != HT_OK) fail_msg("%s", err.message);
-}
-
-static ht_value from_json(const char *json)
-{
-    ht_value value;
-    if (ht_value_from_json((ht_text){json, strlen(json)}, &value, &err) != HT_OK) fail_msg("%s", err.message);
-    return value;
-}
+static void must_add(ht_pipeline *p, worker *w, const char *spec) { OK(add(p, w, spec)); }
 
 /* Runs and compares the result with JSON. */
 static void expect(const ht_pipeline *p, const char *inputs, const ht_run_options *options, const char *result)
 {
-    const ht_value in = from_json(inputs), should = from_json(result);
+    const ht_value in = from_json(inputs);
     ht_value out;
     log_text[0] = '\0';
-    const ht_status status = options && options->n_map_over ? ht_pipeline_map(p, in, options, &out, &err)
-                                                            : ht_pipeline_run(p, in, options, &out, &err);
-    if (status != HT_OK) fail_msg("%s", err.message);
-    if (!ht_value_equal(out, should)) {
-        char is[500];
-        ht_value_describe(out, is, sizeof is);
-        fail_msg("%s, not %s", is, result);
-    }
+    OK(options && options->n_map_over ? ht_pipeline_map(p, in, options, &out, &err)
+                                      : ht_pipeline_run(p, in, options, &out, &err));
+    expect_json(out, result);
     ht_value_release(in);
-    ht_value_release(should);
     ht_value_release(out);
 }
 
@@ -306,10 +271,10 @@ static void tensors_are_mapped_by_rows(void **state)
     (void)state;
     ht_pipeline *p = new_pipeline("rows");
     must_add(p, &w[0], "a=fa(x)");
-    assert_int_equal(ht_value_tensor(HT_F32, 2, shape, numbers, &tensor, &err), HT_OK);
-    assert_int_equal(ht_value_struct(&name, &tensor, 1, &inputs, &err), HT_OK);
+    OK(ht_value_tensor(HT_F32, 2, shape, numbers, &tensor, &err));
+    OK(ht_value_struct(&name, &tensor, 1, &inputs, &err));
     const ht_run_options options = {HT_DESC(ht_run_options), .map_over = &over, .n_map_over = 1};
-    assert_int_equal(ht_pipeline_map(p, inputs, &options, &out, &err), HT_OK);
+    OK(ht_pipeline_map(p, inputs, &options, &out, &err));
     (void)ht_value_items(out, &n);
     assert_int_equal(n, 2);
     ht_value_release(out);
@@ -331,7 +296,7 @@ static void mappings_rename_and_filter(void **state)
     const char *over = "items";
     const ht_as_node as = {HT_DESC(ht_as_node), .name = "each", .inputs = in,      .n_inputs = 1,
                            .outputs = out,      .n_outputs = 1, .map_over = &over, .n_map_over = 1};
-    assert_int_equal(ht_pipeline_add_pipeline(p, inner, &as, &err), HT_OK);
+    OK(ht_pipeline_add_pipeline(p, inner, &as, &err));
     must_add(p, &w[2], "total=sum(ends)");
     expect(p, "{\"items\": [1, 2], \"k\": 3}", NULL, "{\"ends\": [13, 23], \"total\": 36}");
     expect(p, "{\"items\": [], \"k\": 3}", NULL, "{\"ends\": [], \"total\": 0}");
@@ -371,11 +336,11 @@ static void one_pipeline_twice_and_two_deep(void **state)
         const char *over = i ? "right" : "left";
         const ht_as_node as = {HT_DESC(ht_as_node), .name = over,   .inputs = in,      .n_inputs = 1,
                                .outputs = out,      .n_outputs = 1, .map_over = &over, .n_map_over = 1};
-        assert_int_equal(ht_pipeline_add_pipeline(middle, inner, &as, &err), HT_OK);
+        OK(ht_pipeline_add_pipeline(middle, inner, &as, &err));
     }
     const char *over[] = {"left", "right"};
     const ht_as_node as = {HT_DESC(ht_as_node), .map_over = over, .n_map_over = 2, .map_mode = HT_MAP_PRODUCT};
-    assert_int_equal(ht_pipeline_add_pipeline(p, middle, &as, &err), HT_OK);
+    OK(ht_pipeline_add_pipeline(p, middle, &as, &err));
     expect(p, "{\"left\": [[1, 2], []], \"right\": [[3], [4, 5]]}", NULL,
            "{\"l\": [[1, 2], [1, 2], [], []], \"r\": [[3], [4, 5], [3], [4, 5]]}");
     ht_pipeline_release(p);
@@ -390,7 +355,7 @@ static void unread_inner_outputs_are_pruned_unless_asked_for(void **state)
     ht_pipeline *inner = new_pipeline("inner"), *p = new_pipeline("outer");
     must_add(inner, &w[0], "used=fu(x)");
     must_add(inner, &w[1], "unused=fn(x)");
-    assert_int_equal(ht_pipeline_add_pipeline(p, inner, NULL, &err), HT_OK);
+    OK(ht_pipeline_add_pipeline(p, inner, NULL, &err));
     must_add(p, &w[2], "end=fe(used)");
     const char *asked = "end";
     const ht_run_options options = {HT_DESC(ht_run_options), .outputs = &asked, .n_outputs = 1};
@@ -409,12 +374,12 @@ static void bound_inputs(void **state)
     (void)state;
     ht_pipeline *inner = new_pipeline("inner"), *p = new_pipeline("outer");
     must_add(inner, &w[0], "y=f(x,k)");
-    assert_int_equal(ht_pipeline_bind(inner, "k", ht_value_int(5), &err), HT_OK);
+    OK(ht_pipeline_bind(inner, "k", ht_value_int(5), &err));
     assert_int_equal(ht_pipeline_bind(inner, "none", ht_value_int(5), &err), HT_NOT_FOUND);
     expect(inner, "{\"x\": 1}", NULL, "{\"y\": 15}");
     expect(inner, "{\"x\": 1, \"k\": 2}", NULL, "{\"y\": 12}"); /* the run's own wins */
-    assert_int_equal(ht_pipeline_add_pipeline(p, inner, NULL, &err), HT_OK);
-    assert_int_equal(ht_pipeline_bind(inner, "k", ht_value_int(6), &err), HT_OK); /* not seen by the outer one */
+    OK(ht_pipeline_add_pipeline(p, inner, NULL, &err));
+    OK(ht_pipeline_bind(inner, "k", ht_value_int(6), &err)); /* not seen by the outer one */
     expect(p, "{\"x\": 1}", NULL, "{\"y\": 15}");
     refuse(p, "{\"x\": 1, \"k\": 3}", NULL, HT_NOT_FOUND, "unknown input 'k'");
     ht_pipeline_unbind(inner, "k");
@@ -438,9 +403,9 @@ static void failure_names_node_and_item(void **state)
                                .outputs = &output,
                                .n_outputs = 1,
                                .forms = {.row = fail_always}};
-    assert_int_equal(ht_pipeline_add_node(inner, &desc, &err), HT_OK);
+    OK(ht_pipeline_add_node(inner, &desc, &err));
     const ht_as_node as = {HT_DESC(ht_as_node), .name = "each", .map_over = &over, .n_map_over = 1};
-    assert_int_equal(ht_pipeline_add_pipeline(p, inner, &as, &err), HT_OK);
+    OK(ht_pipeline_add_pipeline(p, inner, &as, &err));
     refuse(p, "{\"x\": [1, 2]}", NULL, HT_FAILED, "in 'each': node 'breaks', item 0: no luck");
     const ht_run_options options = {HT_DESC(ht_run_options), .map_over = &over, .n_map_over = 1};
     refuse(p, "{\"x\": [[], [1, 2]]}", &options, HT_FAILED, "in 'each', item 1: node 'breaks', item 0: no luck");
@@ -485,24 +450,24 @@ static void plan_prints(void **state)
     must_add(inner, &w[0], "y=f(x)");
     const char *over = "x", *given = "x";
     const ht_as_node as = {HT_DESC(ht_as_node), .name = "each", .map_over = &over, .n_map_over = 1};
-    assert_int_equal(ht_pipeline_add_pipeline(p, inner, &as, &err), HT_OK);
+    OK(ht_pipeline_add_pipeline(p, inner, &as, &err));
     must_add(p, &w[1], "z=a\"quote(y)");
-    assert_int_equal(ht_plan_new(p, NULL, 0, &given, 1, &plan, &err), HT_OK);
-    assert_int_equal(ht_writer_new(&writer, &err), HT_OK);
-    assert_int_equal(ht_plan_print(plan, HT_PLAN_TEXT, writer, &err), HT_OK);
+    OK(ht_plan_new(p, NULL, 0, &given, 1, &plan, &err));
+    OK(ht_writer_new(&writer, &err));
+    OK(ht_plan_print(plan, HT_PLAN_TEXT, writer, &err));
     const char *text = ht_writer_data(writer, &len);
     const char *should = "1. each(x) -> y  [pipeline over x]\n  2. f(x) -> y  [row]\n3. a\"quote(y) -> z  [row]\n";
     assert_int_equal(len, strlen(should));
     assert_memory_equal(text, should, len);
     ht_writer_clear(writer);
-    assert_int_equal(ht_plan_print(plan, HT_PLAN_JSON, writer, &err), HT_OK);
+    OK(ht_plan_print(plan, HT_PLAN_JSON, writer, &err));
     text = ht_writer_data(writer, &len);
     ht_value parsed;
-    assert_int_equal(ht_value_from_json((ht_text){text, len}, &parsed, &err), HT_OK);
+    OK(ht_value_from_json((ht_text){text, len}, &parsed, &err));
     ht_value_release(parsed);
     for (int format = HT_PLAN_MERMAID; format <= HT_PLAN_DOT; format++) {
         ht_writer_clear(writer);
-        assert_int_equal(ht_plan_print(plan, (ht_plan_format)format, writer, &err), HT_OK);
+        OK(ht_plan_print(plan, (ht_plan_format)format, writer, &err));
         text = ht_writer_data(writer, &len);
         assert_non_null(memmem(text, len, "a&#34;quote", 11));
     }

@@ -5,24 +5,12 @@
  * words where something fails; children are made once, kept, and started again when they die.
  */
 #include "flow/registry_int.h"
+#include "flow_test.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-static ht_error err;
 static ht_registry *registry;
-
-#define OK(call)                                          \
-    do {                                                  \
-        if ((call) != HT_OK) fail_msg("%s", err.message); \
-    } while (0)
 
 /* ---- what runs there ---- */
 
@@ -197,47 +185,13 @@ static void make_registry(void)
 
 /* ---- helpers ---- */
 
-static ht_value scale_args(int64_t scale)
-{
-    const ht_value value = ht_value_int(scale);
-    const char *const name = "scale";
-    ht_value args;
-    OK(ht_value_struct(&name, &value, 1, &args, &err));
-    return args;
-}
-
 static ht_instance *instance_of(const char *cls, int64_t scale)
 {
     ht_instance *instance;
-    ht_value args = scale_args(scale);
+    ht_value args = struct_of("scale", ht_value_int(scale));
     OK(ht_registry_instance(registry, cls, args, &instance, &err));
     ht_value_release(args);
     return instance;
-}
-
-static ht_value numbers(size_t n)
-{
-    ht_value *items = calloc(n + 1, sizeof *items), list;
-    for (size_t i = 0; i < n; i++) items[i] = ht_value_int((int64_t)i);
-    OK(ht_value_list_take(items, n, &list, &err));
-    free(items);
-    return list;
-}
-
-static ht_value input(const char *name, ht_value value)
-{
-    ht_value inputs;
-    OK(ht_value_struct(&name, &value, 1, &inputs, &err));
-    ht_value_release(value);
-    return inputs;
-}
-
-static ht_pipeline *pipeline_of(const ht_node_desc *desc)
-{
-    ht_pipeline *p;
-    OK(ht_pipeline_new("test", &p, &err));
-    if (desc) OK(ht_pipeline_add_node(p, desc, &err));
-    return p;
 }
 
 static const char *const over_x[] = {"x"};
@@ -245,14 +199,6 @@ static ht_run_options on_engine(ht_engine engine)
 {
     return (ht_run_options){HT_DESC(ht_run_options), .engine = engine,   .n_workers = 2,
                             .registry = registry,    .map_over = over_x, .n_map_over = 1};
-}
-
-static int64_t int_of(ht_value outputs, const char *name)
-{
-    ht_value value;
-    assert_true(ht_value_field(outputs, name, &value));
-    assert_int_equal(value.kind, HT_KIND_INT);
-    return value.as.integer;
 }
 
 /* ---- classes in processes of their own ---- */
@@ -293,7 +239,7 @@ static void rows_go_there_in_batches(void **state)
         for (int i = 0; i < 500; i++) rows[i] = ht_value_int(i == 13 ? 14 : i);
         ht_value list;
         OK(ht_value_list(rows, 500, &list, &err));
-        inputs = input("x", list);
+        inputs = struct_of("x", list);
         OK(ht_pipeline_map(p, inputs, &options, &out, &err));
         size_t n;
         const ht_value *items = ht_value_items(out, &n);
@@ -400,7 +346,7 @@ static void a_map_is_the_same_on_every_engine(void **state)
     hti_buffer_init(&now.text);
     for (int engine = HT_ENGINE_SEQUENTIAL; engine <= HT_ENGINE_PROCESSES; engine += 2) {
         ht_run_options options = on_engine((ht_engine)engine);
-        ht_value inputs = input("x", numbers(50));
+        ht_value inputs = struct_of("x", numbers_from(0, 50));
         options.event = hear_event;
         options.ud = engine ? &now : &first;
         OK(ht_pipeline_map(p, inputs, &options, &out, &err));
@@ -426,7 +372,7 @@ static void it_runs_elsewhere(void **state)
     (void)state;
     ht_pipeline *p = pipeline_of(&where_node);
     const ht_run_options options = on_engine(HT_ENGINE_PROCESSES);
-    ht_value inputs = input("x", numbers(100));
+    ht_value inputs = struct_of("x", numbers_from(0, 100));
     OK(ht_pipeline_map(p, inputs, &options, &out, &err));
     const ht_value *items = ht_value_items(out, &n);
     assert_int_equal(n, 100);
@@ -450,7 +396,7 @@ static void the_same_words_where_an_item_fails(void **state)
                                 &err));
     for (int engine = HT_ENGINE_SEQUENTIAL; engine <= HT_ENGINE_PROCESSES; engine++) {
         ht_run_options options = on_engine((ht_engine)engine);
-        ht_value inputs = input("xs", numbers(100));
+        ht_value inputs = struct_of("xs", numbers_from(0, 100));
         assert_int_equal(ht_pipeline_run(p, inputs, &options, &out, &err), HT_NOT_FOUND);
         if (engine) assert_string_equal(err.message, words);
         memcpy(words, err.message, sizeof words);
@@ -470,7 +416,7 @@ static void failures_stand_in_their_places(void **state)
     ht_pipeline *p = pipeline_of(&twice_node);
     for (int engine = HT_ENGINE_SEQUENTIAL; engine <= HT_ENGINE_PROCESSES; engine++) {
         ht_run_options options = on_engine((ht_engine)engine);
-        ht_value inputs = input("x", numbers(100));
+        ht_value inputs = struct_of("x", numbers_from(0, 100));
         options.errors = HT_ERRORS_COLLECT;
         OK(ht_pipeline_map(p, inputs, &options, &out, &err));
         const ht_value *items = ht_value_items(out, &n);
@@ -515,7 +461,7 @@ static void results_come_in_order_as_they_are_there(void **state)
     for (int engine = HT_ENGINE_SEQUENTIAL; engine <= HT_ENGINE_PROCESSES; engine++) {
         stream s = {0};
         ht_run_options options = on_engine((ht_engine)engine);
-        ht_value inputs = input("x", numbers(50));
+        ht_value inputs = struct_of("x", numbers_from(0, 50));
         options.result = take_result;
         options.ud = &s;
         OK(ht_pipeline_map(p, inputs, &options, &out, &err));
@@ -523,7 +469,7 @@ static void results_come_in_order_as_they_are_there(void **state)
         assert_int_equal(out.kind, HT_KIND_NULL);
         ht_value_release(inputs);
         s.next = 0;
-        inputs = input("x", numbers(70));
+        inputs = struct_of("x", numbers_from(0, 70));
         assert_int_equal(ht_pipeline_map(p, inputs, &options, &out, &err), HT_CANCELLED);
         assert_int_equal(s.next, 61);
         ht_value_release(inputs);
@@ -554,7 +500,7 @@ static void nested_lists_keep_their_order_and_emptiness(void **state)
         OK(ht_value_list(items, n, &lists[i], &err));
     }
     OK(ht_value_list_take(lists, LISTS, &all, &err));
-    ht_value inputs = input("lists", all);
+    ht_value inputs = struct_of("lists", all);
     for (int engine = HT_ENGINE_SEQUENTIAL; engine <= HT_ENGINE_PROCESSES; engine++) {
         const ht_run_options options = on_engine((ht_engine)engine);
         const uint64_t start = hti_clock_ns();
@@ -595,7 +541,7 @@ static void what_cannot_travel_is_refused_before_anything_runs(void **state)
     ht_pipeline *p = pipeline_of(&where_node);
     for (int i = 0; i < 2; i++) OK(ht_value_opaque(&box_type, malloc(1), &boxes[i], &err));
     OK(ht_value_list_take(boxes, 2, &list, &err));
-    ht_value inputs = input("x", list);
+    ht_value inputs = struct_of("x", list);
     assert_int_equal(ht_pipeline_map(p, inputs, &options, &out, &err), HT_UNSUPPORTED);
     assert_string_equal(err.message, "input 'x': 'test.Box' has no codec, so it cannot leave this process");
     ht_value_release(inputs);
@@ -604,7 +550,7 @@ static void what_cannot_travel_is_refused_before_anything_runs(void **state)
     ht_node_desc unknown = twice_node;
     unknown.name = "test.unknown";
     p = pipeline_of(&unknown);
-    inputs = input("x", numbers(3));
+    inputs = struct_of("x", numbers_from(0, 3));
     assert_int_equal(ht_pipeline_map(p, inputs, &options, &out, &err), HT_UNSUPPORTED);
     assert_non_null(strstr(err.message, "node 'test.unknown': type 'test.unknown' is not in the registry"));
     ht_pipeline_release(p);
@@ -622,7 +568,7 @@ static void what_cannot_travel_is_refused_before_anything_runs(void **state)
     }
 
     ht_instance *instance;
-    ht_value args = scale_args(1);
+    ht_value args = struct_of("scale", ht_value_int(1));
     OK(ht_instance_new(&stranger_class, args, &instance, &err));
     p = pipeline_of(NULL);
     OK(ht_pipeline_add_method(p, "scaled", instance, "scale", x_input, "y", &err));
@@ -640,7 +586,7 @@ static void what_cannot_travel_is_refused_before_anything_runs(void **state)
     ht_run_options without = options;
     without.registry = NULL;
     p = pipeline_of(&twice_node);
-    inputs = input("x", numbers(3));
+    inputs = struct_of("x", numbers_from(0, 3));
     assert_int_equal(ht_pipeline_map(p, inputs, &without, &out, &err), HT_INVALID);
     ht_value_release(inputs);
     ht_pipeline_release(p);
