@@ -51,7 +51,8 @@ int64_t hti_workers_pid(hti_workers *workers, size_t worker);
 /*
  * In a child: answers requests at `fd` until the parent closes it, then returns 0; another value is an exit code.
  * `job` is NULL where this key came before: the server keeps what it made of it (at least the 8 keys last used; a
- * server that has dropped one answers PARKED, which no failure is, and gets the job again). Failures travel as status and message.
+ * server that has dropped one answers PARKED, which no failure is, and gets the job again). Failures travel as status
+ * and message.
  */
 typedef ht_status (*hti_serve_fn)(void *ud, ht_key key, const void *job, size_t job_len, const void *data, size_t len,
                                   ht_writer *reply, ht_error *err);

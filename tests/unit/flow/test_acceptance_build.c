@@ -1,10 +1,19 @@
 /*
- * test_acceptance_build.c - what every engine must hold, case by case: building, wiring, choosing outputs, nesting,
- * binding. The tests are named by the number of their case.
+ * test_acceptance_build.c - what every engine must hold, case by case: building, wiring, choosing outputs.
  *
- * Of these cases not here, since they are a language's: decorator forms, nodes called directly (a form is a plain
- * function), tuples that are too short or long (1, 4: the runtime gives the places of all outputs); an engine or cache
- * of an inner pipeline alone (23: engine and cache are the run's, for whatever is inside); unbinding all at once (24).
+ * The tests are named by the number of their case; each runs on one thread, on 2 and 4 threads and in 2 processes.
+ *
+ *     cases    file                       of these not here, since they are a language's or have no like in C
+ *     1-12     test_acceptance_build      decorator forms, nodes called directly (1); outputs of a wrong number (4: the
+ *                                         runtime gives the places of all outputs, one that is not filled is null)
+ *     13-24    test_acceptance_map        ranges and iterators as lists (15); an engine or cache of an inner pipeline
+ *                                         alone (23: both are the run's); unbinding all at once (24)
+ *     25-30    test_acceptance_cache      what makes a changed function another one (25: its version does)
+ *     31-34,   test_acceptance_classes    statements 2, 5, 12-14, 16, 18, 29 of case 32; asynchronous batches (33);
+ *     36, 37                              batches of a wrong length (36); a running event loop (37)
+ *     38, 40,  test_acceptance_run        engines that an observer does not support (38); a generated script (43: a
+ *     42, 43                              plan as JSON, loaded)
+ *     41       test_retrieval_pipeline
  */
 #include "flow_cases.h"
 

@@ -12,8 +12,6 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-extern char **environ;
-
 /* ---- objects: what counts is what their digest says ---- */
 
 typedef struct config {
@@ -429,7 +427,7 @@ static int map_in(const char *dir, int64_t first, size_t n, const engine_case *e
     for (size_t i = 0; i < n; i++) {
         char text[40];
         const ht_value *middle = ht_value_items(outer[i / 100], &len);
-        (void)snprintf(text, sizeof text, "a(%lld,0)", (long long)(first + (int64_t)i));
+        (void)snprintf(text, sizeof text, "a(%zu,0)", (size_t)first + i);
         bad |= strcmp(ht_value_text(ht_value_items(middle[i / 10 % 10], &len)[i % 10]).data, text) != 0;
     }
     ht_value_release(out);
@@ -533,12 +531,14 @@ static void case_30_ten_thousand_puts_take_time_in_proportion(void **state)
     ht_pipeline_release(p);
 }
 
+static int64_t number(const char *text) { return strtoll(text, NULL, 10); }
+
 int main(int argc, char **argv)
 {
     const int code = cases_begin(argc, argv, register_more);
     if (code >= 0) return code;
     if (argc == 6 && !strcmp(argv[1], "--map"))
-        return cases_end(map_in(argv[2], atoll(argv[3]), (size_t)atoll(argv[4]), &engine_cases[atoll(argv[5])]));
+        return cases_end(map_in(argv[2], number(argv[3]), (size_t)number(argv[4]), &engine_cases[number(argv[5])]));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(case_25_known_results_hit_and_changes_miss),
         cmocka_unit_test(case_26_opting_out_and_items_that_overlap),

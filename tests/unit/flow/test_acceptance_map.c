@@ -1,9 +1,5 @@
 /*
  * test_acceptance_map.c - what every engine must hold, case by case: maps, pipelines in pipelines, bound inputs.
- *
- * Of these cases not here, since they are a language's: ranges, iterators and tuples as what is mapped (15: here lists
- * and tensors); an engine or cache of an inner pipeline alone (23: both are the run's, for whatever is inside); unbinding
- * all at once (24).
  */
 #include "flow_cases.h"
 

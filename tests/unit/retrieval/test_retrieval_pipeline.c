@@ -71,13 +71,12 @@ static size_t number_of(const record *records, size_t n, const char *id)
 static void read_judgements(void)
 {
     FILE *file = fopen(CACM "qrels/test.tsv", "r");
-    char line[200], query[20], doc[20];
-    int grade;
+    char line[200], query[20], doc[20], grade[4];
     assert_non_null(file);
     assert_non_null(fgets(line, sizeof line, file));
-    while (fscanf(file, "%19s %19s %d", query, doc, &grade) == 3) {
+    while (fscanf(file, "%19s %19s %3s", query, doc, grade) == 3) {
         const size_t q = number_of(queries, n_queries, query), d = number_of(docs, n_docs, doc);
-        assert_true(q < n_queries && grade == 1);
+        assert_true(q < n_queries && !strcmp(grade, "1"));
         n_relevant[q]++; /* some are no documents of the corpus: nobody finds them */
         if (d < n_docs) relevant[q][d] = true;
     }
@@ -428,10 +427,10 @@ static void what_is_wrong_is_told_by_node_and_item(void **state)
         add_named(inner, "build_bm25_index", "build_bm25_index", NULL);
         add_named(inner, "retrieve_bm25", "retrieve_bm25", NULL);
         nest(p, inner, AS_NODE(OVER("query"), OUTPUTS({"bm25_hits", "hits"})));
-        refuse(
-            p,
-            "{\"passages\": [{\"uuid\": \"a\", \"text\": \"b\"}, {\"uuid\": \"c\"}], \"query\": [{\"text\": \"b\"}], \"top_k\": 5}",
-            HT_INVALID, "a passage has no string 'text'");
+        refuse(p,
+               "{\"passages\": [{\"uuid\": \"a\", \"text\": \"b\"}, {\"uuid\": \"c\"}], "
+               "\"query\": [{\"text\": \"b\"}], \"top_k\": 5}",
+               HT_INVALID, "a passage has no string 'text'");
         expect(p, "{\"passages\": [], \"query\": [{\"text\": \"b\"}], \"top_k\": 5}", "{\"hits\": [[]]}");
         ht_pipeline_release(p);
         ht_pipeline_release(inner);
