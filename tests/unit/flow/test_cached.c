@@ -64,8 +64,10 @@ static ht_status slow_row(void *self, const ht_value *in, ht_value *out, ht_erro
     char line[32];
     (void)self;
     (void)e;
+    const char *log = getenv("HT_TEST_LOG");
+    if (!log) abort();
     hti_sleep_ns(30000);
-    const int fd = open(getenv("HT_TEST_LOG"), O_WRONLY | O_APPEND | O_CREAT, 0600);
+    const int fd = open(log, O_WRONLY | O_APPEND | O_CREAT, 0600);
     const int len = snprintf(line, sizeof line, "%lld\n", (long long)in[0].as.integer);
     assert_int_equal(write(fd, line, (size_t)len), len);
     close(fd);
@@ -331,7 +333,7 @@ int main(int argc, char **argv)
         ht_registry_free(registry);
         return code;
     }
-    if (argc > 1) n_kills = atoi(argv[1]);
+    if (argc > 1) n_kills = (int)strtol(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_different_types_are_different),
         cmocka_unit_test(an_instance_counts_as_class_and_arguments),

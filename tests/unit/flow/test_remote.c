@@ -496,7 +496,7 @@ static void nested_lists_keep_their_order_and_emptiness(void **state)
     for (int i = 0; i < LISTS; i++) {
         ht_value items[100];
         const size_t n = i % 7 == 3 ? 0 : 100;
-        for (size_t k = 0; k < n; k++) items[k] = ht_value_int((int64_t)(1000 + i + (int)k));
+        for (size_t k = 0; k < n; k++) items[k] = ht_value_int(1000 + i + (int64_t)k);
         OK(ht_value_list(items, n, &lists[i], &err));
     }
     OK(ht_value_list_take(lists, LISTS, &all, &err));
