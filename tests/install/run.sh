@@ -25,6 +25,7 @@ grep -q '"id": "p0", "score": 0.003992015968063872' "$work/mock.txt"
 grep -q '^encoder: 1 object, 0 row calls, 2 batch calls of 7 rows' "$work/mock.txt"
 ./retrieval_mock --no-batch --threads | sed '/^encoder/d; /^ran/d; /^batch/d' >"$work/rows.txt"
 sed '/^encoder/d; /^ran/d; /^batch/d' "$work/mock.txt" | diff - "$work/rows.txt"
+./retrieval_mock --processes | sed '/^encoder/d; /^ran/d; /^batch/d' | diff - "$work/rows.txt"
 ./retrieval_mock --no-batch | grep -q '^encoder: 1 object, 7 row calls, 0 batch calls'
 "$work/prefix/bin/hound" --version | grep -q '^hound 0'
 "$work/prefix/bin/hound" info "$work/c.ht" | grep -q '50 documents'

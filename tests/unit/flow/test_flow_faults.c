@@ -96,6 +96,29 @@ static ht_status run(ht_pipeline *outer, ht_instance *instance, ht_error *err)
     return status;
 }
 
+/* Described with a bound list, then mapped over it. */
+static ht_status inspect_and_map(ht_pipeline *inner, ht_instance *instance, ht_error *err)
+{
+    static const char *const over = "x", *const asked = "a";
+    const ht_run_options options = {HT_DESC(ht_run_options), .outputs = &asked, .n_outputs = 1, .map_over = &over,
+                                    .n_map_over = 1};
+    const ht_value numbers[] = {ht_value_int(1), ht_value_int(2)};
+    ht_value list, pairs, seen, out;
+    HT_TRY(ht_value_list(numbers, 2, &list, err));
+    ht_status status = ht_pipeline_bind(inner, "x", list, err);
+    ht_value_release(list);
+    HT_TRY(status);
+    HT_TRY(ht_instance_value(instance, &pairs, err));
+    status = ht_pipeline_bind(inner, "pairs", pairs, err);
+    ht_value_release(pairs);
+    HT_TRY(status);
+    HT_TRY(ht_pipeline_inspect(inner, &seen, err));
+    ht_value_release(seen);
+    HT_TRY(ht_pipeline_map(inner, ht_value_null(), &options, &out, err));
+    ht_value_release(out);
+    return HT_OK;
+}
+
 static ht_status build_and_run(void *ud, ht_error *err)
 {
     ht_pipeline *inner = NULL, *outer = NULL;
@@ -106,6 +129,7 @@ static ht_status build_and_run(void *ud, ht_error *err)
     if (status == HT_OK) status = ht_instance_new(&pair_class, ht_value_null(), &instance, err);
     if (status == HT_OK) status = build(inner, outer, err);
     if (status == HT_OK) status = run(outer, instance, err);
+    if (status == HT_OK) status = inspect_and_map(inner, instance, err);
     ht_instance_release(instance);
     ht_pipeline_release(inner);
     ht_pipeline_release(outer);
