@@ -334,8 +334,12 @@ static ht_status take_slice(cutting *c, slice *s, ht_error *err)
 {
     ht_value reply;
     HT_TRY(hti_buffer_status(&s->reply, err));
-    if (s->status != HT_OK) {
-        const ht_status status = hti_fail(err, s->status, "%s", hti_buffer_view(&s->reply).data);
+    if (s->status != HT_OK) { /* the worker itself: it knows no item that is to blame */
+        const uint64_t first = c->map->base + s->first;
+        ht_status status = hti_fail(err, s->status, "%s", hti_buffer_view(&s->reply).data);
+        status = s->n == 1 ? hti_fail_context(err, status, "item %llu", (unsigned long long)first)
+                           : hti_fail_context(err, status, "items %llu to %llu", (unsigned long long)first,
+                                              (unsigned long long)(first + s->n - 1));
         return hti_frame_fail_around(c->map->parent, status, err);
     }
     HT_TRY(ht_value_decode(s->reply.data, s->reply.len, c->run->options->registry, &reply, err));
