@@ -393,7 +393,7 @@ static void case_42_thousand_passages_and_fifty_queries_within_twice_the_loop(vo
     engine_now = engine_cases;
     add_work(passages, 0, encode_row, "passage", "encoded");
     for (int k = 0; k < INNER; k++) {
-        char in[8], output[8];
+        char in[16], output[16];
         (void)snprintf(in, sizeof in, "q%d", k);
         (void)snprintf(output, sizeof output, "q%d", k + 1);
         add_work(queries, k + 1, query_row, in, output);
