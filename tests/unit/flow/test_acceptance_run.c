@@ -183,6 +183,39 @@ static void case_38_an_error_inside_is_told_outside_too(void **state)
         }
 }
 
+static void case_38_collected_errors_are_told_too(void **state)
+{
+    (void)state;
+    for (int kind = ROW; kind <= BATCH; kind++) FOR_ENGINES
+        {
+            counted c = {0};
+            ht_pipeline *inner = new_pipeline("inner"), *p = new_pipeline("outer");
+            const ht_value in = from_json("{\"x\": [[1], [2, 13], [], [13], [3]]}");
+            ht_value out;
+            size_t n;
+            OK(add_as(inner, (term_kind)kind, "a=a(x)"));
+            nest(p, inner, AS_NODE(.name = "each", OVER("x")));
+            ht_run_options options = on_engine(NAMES("x"), 1);
+            options.errors = HT_ERRORS_COLLECT;
+            options.event = count_event;
+            options.ud = &c;
+            if (kind == BATCH) options.batch_max = 1; /* else a batch of all fails as one */
+            OK(ht_pipeline_map(p, in, &options, &out, &err));
+            const ht_value *items = ht_value_items(out, &n);
+            assert_int_equal(n, 5);
+            for (size_t i = 0; i < n; i++) {
+                const ht_failure *failure = ht_value_failure(items[i]);
+                assert_int_equal(failure != NULL, i == 1 || i == 3);
+                if (failure) assert_int_equal(failure->item, i);
+            }
+            assert_int_equal(c.failed, 4); /* a, and each around it, twice */
+            ht_value_release(out);
+            ht_value_release(in);
+            ht_pipeline_release(p);
+            ht_pipeline_release(inner);
+        }
+}
+
 /* ---- 40: a whole retrieval pipeline with mock components (examples/retrieval_mock.c) ---- */
 
 typedef struct mock_output {
@@ -478,6 +511,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(case_38_batches_stand_between_starts_and_ends),
         cmocka_unit_test(case_38_errors_and_hits_are_told),
         cmocka_unit_test(case_38_an_error_inside_is_told_outside_too),
+        cmocka_unit_test(case_38_collected_errors_are_told_too),
         cmocka_unit_test(case_40_mock_retrieval_exact_on_every_engine),
         cmocka_unit_test(case_40_what_is_not_asked_for_is_pruned),
         cmocka_unit_test(case_42_thousand_passages_and_fifty_queries_within_twice_the_loop),
