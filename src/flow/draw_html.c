@@ -184,13 +184,13 @@ static void put_step(hti_buffer *out, const hti_draw_level *level, const hti_dra
     put_string(out, item->figures);
     hti_buffer_text(out, ",rows:[");
     if (node->type && strcmp(node->type, node->name) != 0) put_row(out, "type", node->type, NULL);
-    if (node->instance) put_row(out, "method", node->method->name, NULL);
+    if (node->instance) put_row(out, "method", node->chosen.method->name, NULL);
     put_row(out, "runs as", hti_step_form(item->step), item->each);
     if (*item->figures) put_row(out, "took", item->figures, NULL);
     for (size_t i = 0; i < node->n_inputs; i++) put_input(out, level, item->step, i);
     for (size_t o = 0; o < node->n_outputs; o++) put_row(out, "makes", node->outputs[o], NULL);
     if (node->version) put_row(out, "version", node->version, "results can be cached");
-    if (!item->step->child) put_forms(out, node->instance ? &node->method->forms : &node->forms);
+    if (!item->step->child) put_forms(out, node->instance ? &node->chosen.method->forms : &node->forms);
     if (node->instance) put_instance(out, node->instance);
 }
 

@@ -247,7 +247,7 @@ static ht_status step_times(hti_drawing *drawing, hti_draw_item *item, ht_error 
     item->times = hti_draw_times_of(drawing, node->name);
     if (node->instance) {
         const char *name = hti_draw_format(&drawing->arena, "%.120s.%.70s", hti_instance_class(node->instance)->name,
-                                           node->method->name);
+                                           node->chosen.method->name);
         if (!name) return HTI_NO_MEMORY(err);
         hti_draw_add_times(&item->times, hti_draw_times_of(drawing, name));
     }

@@ -32,8 +32,8 @@ ht_status hti_value_can_travel(ht_value value, ht_error *err)
 static ht_status check_type(const hti_node *node, const ht_node_desc *desc, ht_error *err)
 {
     const ht_forms *a = &node->forms, *b = &desc->forms;
-    if (a->row != b->row || a->batch != b->batch || a->series != b->series || a->start != b->start || a->body != b->body ||
-        desc->self != node->self)
+    if (a->row != b->row || a->batch != b->batch || a->series != b->series || a->start != b->start ||
+        a->body != b->body || desc->self != node->self)
         return HT_FAIL(err, UNSUPPORTED, "the registry's type '%s' is another function", node->type);
     if (!node->version != !desc->version || (node->version && strcmp(node->version, desc->version) != 0))
         return HT_FAIL(err, UNSUPPORTED,

@@ -1,8 +1,8 @@
 /*
  * series.c - series: made around Arrow arrays or values, sliced, looked into, given to others.
  *
- * A series is a window of rows on a counted storage. All windows of a storage share its view, so a slice costs one
- * small block, and a row is found by adding `first`. Thread rule: any thread; counts are atomic, the rest never changes.
+ * A series is a window of rows on a counted storage. Windows of a storage share its view, so a slice costs one small
+ * block, and a row is found by adding `first`. Thread rule: any thread; counts are atomic, the rest never changes.
  * Easy to get wrong: the view's own offset is added by the view's functions, `first` by whoever calls them.
  */
 #include "series_int.h"

@@ -323,7 +323,7 @@ static void a_body_that_parked_counts_as_one_call(void **state)
     size_t n, n_pieces = 0;
     (void)state;
     assert_int_equal(ht_trace_new(0, &options.trace, &err), HT_OK);
-    assert_int_equal(map_body(encode_one, instance, numbers(0, 20), &options, &out), HT_OK);
+    assert_int_equal(map_body(encode_one, instance, numbers_from(0, 20), &options, &out), HT_OK);
     assert_int_equal(ht_trace_spans(options.trace, &spans, &n, &lost, &err), HT_OK);
     for (size_t i = 0; i < n; i++) {
         if (spans[i].kind != HT_SPAN_NODE || strcmp(spans[i].name, "encode") != 0) continue;
