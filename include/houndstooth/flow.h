@@ -316,6 +316,7 @@ typedef struct ht_run_options {
      * by one thread at a time; a failure of it ends the run. *out is then null and no more than a window is kept.
      */
     ht_status (*result)(void *ud, uint64_t item, ht_value value, ht_error *err);
+    void *result_ud;       /* given to `result`; NULL: ud */
     uint64_t timeout_ms;   /* of the whole run: TIMEOUT, checked between calls; 0: none */
     const ht_clock *clock; /* NULL: the machine's */
     ht_trace *trace;       /* gets what the run does and when; NULL: none */

@@ -9,11 +9,13 @@
 #include "encoder.h"
 #include "eval.h"
 #include "flow.h"
+#include "frame.h"
 #include "lexical.h"
 #include "pipeline_file.h"
 #include "plaid.h"
 #include "registry.h"
 #include "retrieval.h"
+#include "series.h"
 #include "trace.h"
 #include "value.h"
 

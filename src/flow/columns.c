@@ -102,7 +102,7 @@ static ht_status call_piece(const whole *w, ht_series *const *columns, size_t at
 static ht_status call_pieces(const whole *w, ht_series *const *columns, ht_series **out, ht_error *err)
 {
     const size_t piece = piece_of(w), n_parts = (w->n + piece - 1) / piece;
-    ht_series **parts = hti_alloc_zero(hti_mul(n_parts, sizeof *parts));
+    ht_series **parts = hti_alloc_zero(hti_mul(n_parts, sizeof(ht_series *)));
     ht_status status = parts ? HT_OK : HTI_NO_MEMORY(err);
     for (size_t i = 0; status == HT_OK && i < n_parts; i++)
         status = call_piece(w, columns, i * piece, HTI_MIN(piece, w->n - i * piece), &parts[i], err);
@@ -173,7 +173,7 @@ static ht_status finish_rows(const whole *w, ht_value *rows, ht_value *out, ht_e
 static ht_status call_by_rows(const whole *w, ht_value *out, ht_error *err)
 {
     ht_value lists[HTI_MAX_INPUTS];
-    const ht_value *rows[HTI_MAX_INPUTS];
+    const ht_value *rows[HTI_MAX_INPUTS] = {NULL};
     ht_status status = HT_OK;
     size_t made = 0, n;
     for (; status == HT_OK && made < w->target->n_inputs; made += status == HT_OK) {

@@ -9,13 +9,12 @@
 #define HTI_FLOW_FLOW_INT_H
 
 #include "base/base.h"
+#include "flow.h"
 #include "os/os.h"
-
-#include <houndstooth/flow.h>
 
 #include <string.h>
 
-enum { HTI_MAX_INPUTS = 64, HTI_MAX_OUTPUTS = 64, HTI_MAX_NESTING = 64, HTI_WINDOW = 1024 };
+enum { HTI_MAX_NESTING = 64, HTI_WINDOW = 1024 };
 
 static inline ht_text hti_text_of(const char *text) { return (ht_text){text, strlen(text)}; }
 
@@ -26,12 +25,6 @@ typedef struct hti_port {
     bool has_default;
     ht_value otherwise; /* owned */
 } hti_port;
-
-/* A method, to be called for a row or, by its batch name, for whole columns. */
-typedef struct hti_chosen {
-    const ht_method *method;
-    bool whole;
-} hti_chosen;
 
 typedef enum hti_node_kind { HTI_NODE_FUNCTION, HTI_NODE_METHOD, HTI_NODE_PIPELINE } hti_node_kind;
 
@@ -99,8 +92,6 @@ HT_CHECKED ht_status hti_graph_make(const ht_pipeline *pipeline, hti_arena *aren
 void hti_graph_deinit(hti_graph *graph);
 /* Node that makes an output. */
 uint32_t hti_graph_maker(const hti_graph *graph, uint32_t output);
-/* Fails with `what` "NAME" and the names to choose from. */
-ht_status hti_fail_choices(ht_error *err, const char *what, const char *name, const char *const *choices, size_t n);
 
 /* ---- plans ---- */
 
@@ -189,11 +180,6 @@ HT_CHECKED ht_status hti_class_complete(const ht_class *cls, ht_value args, ht_v
 const ht_class *hti_instance_class(const ht_instance *instance);
 size_t hti_instance_limit(const ht_instance *instance);  /* live objects at most */
 ht_value hti_instance_args(const ht_instance *instance); /* borrowed */
-/* Method by name; NOT_FOUND names the class and its methods. */
-HT_CHECKED ht_status hti_instance_method(const ht_instance *instance, const char *name, hti_chosen *out, ht_error *err);
-/* The name by which it was chosen, or another that chooses the same. `whole`: with "_batch" behind it. */
-enum { HTI_METHOD_NAME = 256 };
-void hti_method_name(const char *method, bool whole, char into[HTI_METHOD_NAME]);
 void hti_instance_retain(ht_instance *instance);
 void hti_instance_count(ht_instance *instance, ht_instance_stats added);
 
@@ -212,8 +198,6 @@ struct ht_completion {
     void (*done)(void *ud, const ht_value *out, ht_status status, const char *message);
     void *ud;
 };
-/* Which inputs differ from row to row in a batch. */
-static inline uint64_t hti_over(const ht_forms *forms) { return forms->over ? forms->over : 1; }
 /* Whether rows can gather to one call. */
 static inline bool hti_gathers(const ht_forms *forms) { return forms->batch || forms->series; }
 /* n rows by one call of the row form (n = 1) or batch form. out [n_outputs][n]. */
@@ -224,8 +208,6 @@ HT_CHECKED ht_status hti_target_call_series(const hti_target *target, size_t n, 
                                             ht_series **out, ht_error *err);
 /* columns.c: a call whose arguments are whole columns, in calls of at most batch_size rows. */
 HT_CHECKED ht_status hti_target_call_whole(const hti_target *target, const ht_column *in, ht_value *out, ht_error *err);
-/* A list, series or tensor as a series, and back as a list; INVALID names what it is instead. */
-HT_CHECKED ht_status hti_series_of(ht_value value, ht_dtype dtype, ht_series **out, ht_error *err);
 void hti_values_release(ht_value *values, size_t n);
 
 #endif

@@ -354,8 +354,9 @@ static ht_status collect_list(hti_open_map *root, ht_value *out, ht_error *err)
 
 ht_status hti_map_deliver(hti_run *run, hti_open_map *map, ht_error *err)
 {
+    const ht_run_options *options = run->options;
     ht_status status = HT_OK;
-    if (!run->options->result || map->parent) return HT_OK;
+    if (!options->result || map->parent) return HT_OK;
     hti_mutex_lock(run->lock);
     for (; !run->closed && map->n_given < map->n; map->n_given++) {
         const size_t i = map->n_given;
@@ -367,7 +368,7 @@ ht_status hti_map_deliver(hti_run *run, hti_open_map *map, ht_error *err)
         run->closed = status != HT_OK;
         if (run->closed) break;
         for (size_t o = 0; o < map->plan->n_outputs; o++) hti_values_release(&map->out[o * map->n + i], 1);
-        status = run->options->result(run->options->ud, map->base + i, value, err);
+        status = options->result(options->result_ud ? options->result_ud : options->ud, map->base + i, value, err);
         run->closed = status != HT_OK;
         ht_value_release(value);
     }

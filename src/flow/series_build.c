@@ -197,6 +197,7 @@ static void push_items(hti_growing *column, ht_value value)
     const ht_tensor *tensor = ht_value_tensor_view(value);
     const ht_value *items = ht_value_items(value, &n);
     hti_growing *child = column->n_children ? &column->children[0] : NULL;
+    HT_ASSERT(child || column->type == HTI_ARROW_STRUCT);
     if (tensor) {
         hti_buffer_append(&child->values, tensor->data, tensor->n * ht_element_size(tensor->element));
         for (size_t i = 0; i < tensor->n; i++) push_valid(child, true);

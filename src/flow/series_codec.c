@@ -29,6 +29,7 @@ static int64_t offset_in(const void *offsets, size_t width, int64_t at)
 {
     int32_t narrow;
     int64_t wide;
+    HT_ASSERT(offsets);
     if (width == 8) {
         memcpy(&wide, (const char *)offsets + at * 8, sizeof wide);
         return wide;
@@ -217,7 +218,7 @@ static ht_status decode_object(const void *data, size_t len, ht_registry *regist
 
 static ht_status digest_object(const void *object, ht_digest *digest, ht_error *err)
 {
-    ht_value value;
+    ht_value value = ht_value_null();
     ht_key key;
     HT_TRY(portable(object, &value, err));
     const ht_status status = ht_value_digest(value, &key, err);

@@ -85,7 +85,7 @@ static void case_14_lengths_modes_and_nothing(void **state)
                     "map over an unknown input 'k'; there is x, y");
         refuse_with(p, "{\"x\": [1], \"y\": [3]}", ZIP("x", "x"), HT_INVALID, "map_over names 'x' twice");
         refuse_with(p, "{\"x\": 1, \"y\": [3]}", ZIP("x"), HT_INVALID,
-                    "cannot map over 'x': a list or tensor is wanted");
+                    "cannot map over 'x': a list, tensor or series is wanted");
         refuse_with(p, "{\"x\": \"ab\", \"y\": 3}", ZIP("x"), HT_INVALID, "not a string");
         expect_with(p, "{\"x\": [], \"y\": 1}", ZIP("x"), "[]");
         expect_with(p, "{\"x\": [], \"y\": []}", ZIP("x", "y"), "[]");
