@@ -69,6 +69,8 @@ def judge(root: pathlib.Path, path: pathlib.PurePath, quoted: bool, target: str)
     beside = root / path.parent / target
     if beside.is_file() and "/" not in target:
         return None  # its own folder
+    if top == "examples" and (root / top / target).is_file():
+        return None  # what all examples share
     if top in FRONT_ENDS:
         return f'a front end may include only <houndstooth/...>, the system and its own folder, not "{target}"'
     if top == "include":

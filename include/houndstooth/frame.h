@@ -74,9 +74,9 @@ HT_API const char *ht_frame_column_name(const ht_frame *frame, size_t at);
 /* ---- running ---- */
 
 /*
- * Runs it; *out is a frame whose columns are there, in chunks of at most 131,072 rows. options NULL: defaults; engine,
- * workers, window, batch_max, monitor, event, timeout, clock, trace and cache count. For the processes engine call
- * ht_frame_register in the program and its workers first.
+ * Runs it; *out is a frame whose columns are there, in chunks of at most 1,048,576 rows, or 131,072 where several
+ * workers share them. options NULL: defaults; engine, workers, window, batch_max, monitor, event, timeout, clock, trace
+ * and cache count. For the processes engine call ht_frame_register in the program and its workers first.
  */
 HT_API HT_CHECKED ht_status ht_frame_collect(ht_frame *frame, const ht_run_options *options, ht_frame **out,
                                              ht_error *err);

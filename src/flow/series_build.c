@@ -206,7 +206,7 @@ static void push_items(hti_growing *column, ht_value value)
     } else {
         for (size_t i = 0; i < n; i++) hti_growing_value(child, items[i]);
     }
-    if (is_list(column->type)) push_offset(column, child->n);
+    if (child && is_list(column->type)) push_offset(column, child->n);
 }
 
 /* Depth is bounded by HTI_ARROW_MAX_DEPTH. */

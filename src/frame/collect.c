@@ -1,13 +1,14 @@
 /*
  * collect.c - frames run: chunk after chunk through the compiled pipeline, by whatever engine.
  *
- * A table is cut into chunks of at most CHUNK rows, and the pipeline is mapped over them, so engines, windows, caches
- * and traces are those of every other map. Where only some rows are wanted, the table is cut to them if row i comes
- * from row i; else chunks are small, and the run ends with the chunk that suffices.
+ * A table is cut into chunks of at most CHUNK rows, SHARED_CHUNK where several workers take them, and the pipeline is
+ * mapped over them, so engines, windows, caches and traces are those of every other map. Where only some rows are
+ * wanted, the table is cut to them if row i comes from row i; else chunks are small, and the run ends with the chunk
+ * that suffices.
  */
 #include "frame_int.h"
 
-enum { CHUNK = 131072, SMALL_CHUNK = 4096 };
+enum { CHUNK = 1048576, SHARED_CHUNK = 131072, SMALL_CHUNK = 4096 };
 
 ht_status hti_frame_ops(const ht_frame *frame, hti_arena *arena, const ht_frame ***ops, size_t *n_ops,
                         const ht_frame **base, ht_error *err)
@@ -175,6 +176,7 @@ static ht_status run_over(hti_table *table, const ht_frame *frame, const hti_com
                           const ht_run_options *options, hti_table **out, ht_error *err)
 {
     running r = {.table = table, .compiled = compiled, .want = want, .cut = CHUNK};
+    if (options && options->engine != HT_ENGINE_SEQUENTIAL) r.cut = SHARED_CHUNK;
     bool any = false;
     if (want != SIZE_MAX && !compiled->keeps_rows) r.cut = SMALL_CHUNK;
     for (size_t o = 0; o < compiled->n_outputs; o++) any |= compiled->output_of[o] == UINT32_MAX;

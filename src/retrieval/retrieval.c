@@ -6,7 +6,7 @@
 ht_status ht_retrieval_register(ht_registry *registry, ht_error *err)
 {
     static const ht_class *const classes[] = {&hti_encoder_class, &hti_token_index_class, &hti_bm25_index_class,
-                                              &hti_rrf_class, &hti_minmax_class};
+                                              &hti_rrf_class,     &hti_minmax_class,      &hti_http_class};
     static const hti_node_list *const lists[] = {&hti_load_nodes, &hti_encode_nodes, &hti_search_nodes,
                                                  &hti_judge_nodes};
     for (size_t i = 0; i < HTI_LEN(classes); i++) HT_TRY(ht_registry_add_class(registry, classes[i], err));

@@ -18,7 +18,8 @@
 
 #include <string.h>
 
-extern const ht_class hti_encoder_class, hti_token_index_class, hti_bm25_index_class, hti_rrf_class, hti_minmax_class;
+extern const ht_class hti_encoder_class, hti_token_index_class, hti_bm25_index_class, hti_rrf_class, hti_minmax_class,
+    hti_http_class;
 
 typedef struct hti_node_list {
     const ht_node_desc *const *nodes; /* [n] */

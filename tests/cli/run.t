@@ -76,7 +76,7 @@ Bad files
   hound run: bad.yaml:3:5: * "colour"* (glob)
   [5]
   $ bad 'objects:\n  e: {class: Encodr}\nnodes:\n  - node: load_passages\n'
-  hound run: bad.yaml:2:14: no class 'Encodr'; there is BM25Index, Encoder, MinMaxFusion, RRFFusion, TokenIndex
+  hound run: bad.yaml:2:14: no class 'Encodr'; there is BM25Index, Encoder, HTTPClient, MinMaxFusion, RRFFusion, TokenIndex
   [5]
   $ bad 'objects:\n  r: {class: RRFFusion, q: 1}\nnodes:\n  - node: load_passages\n'
   hound run: bad.yaml:2:6: class 'RRFFusion': no parameter 'q'; there is k

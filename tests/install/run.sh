@@ -27,6 +27,13 @@ grep -q '^encoder: 1 object, 0 row calls, 2 batch calls of 7 rows' "$work/mock.t
 sed '/^encoder/d; /^ran/d; /^batch/d' "$work/mock.txt" | diff - "$work/rows.txt"
 ./retrieval_mock --processes | sed '/^encoder/d; /^ran/d; /^batch/d' | diff - "$work/rows.txt"
 ./retrieval_mock --no-batch | grep -q '^encoder: 1 object, 7 row calls, 0 batch calls'
+guide/01_encoder 100 2>"$work/loads" | grep -q 'results equal'
+[ "$(grep -c 'loading my-model' "$work/loads")" = 3 ] # one object for each of three instances
+guide/02_predict 100000 | grep -q '^automatic  *1  *0  *1 .*' # one call of the series form
+guide/02_predict --json 1000 | grep -q '"same": true'
+guide/03_fetch 20 >"$work/fetch.txt"
+grep -q 'the server answered 401' "$work/fetch.txt"
+grep -q 'results equal' "$work/fetch.txt"
 "$work/prefix/bin/hound" --version | grep -q '^hound 0'
 "$work/prefix/bin/hound" info "$work/c.ht" | grep -q '50 documents'
-echo "installed, built and ran: tokenize encode index_search judge_run retrieval_mock hound"
+echo "installed, built and ran: the guide, tokenize encode index_search judge_run retrieval_mock hound"

@@ -275,7 +275,7 @@ static void chunks_meet_in_order(void **state)
         ht_frame *frame = then(numbers_frame(300000, false), "y", call("by_series", "x", 2)),
                  *made = collected(frame, e);
         ht_series *series;
-        assert_int_equal(ht_frame_n_chunks(made), 3);
+        assert_int_equal(ht_frame_n_chunks(made), e ? 3 : 1);
         OK(ht_frame_column(made, "y", &series, &err));
         const double *y = ht_series_data(series, HT_DTYPE_FLOAT64);
         for (size_t i = 0; i < 300000; i++)
