@@ -14,6 +14,12 @@ test:
 bench:
 	bench/run.sh
 
+# What the pipeline runtime costs, at a size and at ten times the size.
+bench-flow:
+	scripts/setup.sh
+	scripts/build.sh release bench_flow
+	build/release/bench/bench_flow
+
 lint:
 	scripts/lint.sh
 
@@ -31,4 +37,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all demo test bench lint format fuzz install clean
+.PHONY: all demo test bench bench-flow lint format fuzz install clean

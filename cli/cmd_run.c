@@ -128,13 +128,15 @@ typedef struct run_args {
     text_list inputs, outputs, plugins;
     const char *engine, *cache, *trace, *viz;
     size_t workers, window, batch;
-    bool no_batch, json, quiet;
+    bool no_batch, json, quiet, progress, no_progress;
+    ht_progress *bars; /* NULL: none are drawn */
 } run_args;
 
 static void on_event(void *ud, const ht_event *event)
 {
     const run_args *args = ud;
     if (event->kind == HT_EVENT_WARNING && !args->quiet) (void)fprintf(stderr, "hound run: warning: %s\n", event->node);
+    if (args->bars) ht_progress_event(args->bars, event);
 }
 
 static ht_status write_trace(const char *path, ht_trace *trace, const char *title, ht_error *err)
@@ -175,7 +177,21 @@ static ht_status draw_run(const run_args *args, ht_pipeline_file *file, ht_trace
     return status;
 }
 
-static ht_status run_file(const run_args *args, ht_pipeline_file *file, ht_run_options *options, const char *path,
+/* Bars on a terminal, or where they are asked for. */
+static ht_status make_bars(run_args *args, ht_pipeline_file *file, ht_error *err)
+{
+    static const text_list none;
+    ht_progress_options options = {HT_DESC(ht_progress_options), .write = write_standard_error};
+    ht_plan *plan;
+    options.terminal = terminal_size(&options.width, &options.height);
+    if (args->no_progress || args->quiet || !(options.terminal || args->progress)) return HT_OK;
+    TRY(make_plan(file, &args->outputs, &none, &plan, err));
+    const ht_status status = ht_progress_new(plan, &options, &args->bars, err);
+    ht_plan_release(plan);
+    return status;
+}
+
+static ht_status run_file(run_args *args, ht_pipeline_file *file, ht_run_options *options, const char *path,
                           ht_error *err)
 {
     ht_value out;
@@ -185,8 +201,11 @@ static ht_status run_file(const run_args *args, ht_pipeline_file *file, ht_run_o
         TRY(bind_input(ht_pipeline_file_pipeline(file), args->inputs.items[i], err));
     options->outputs = args->outputs.len ? args->outputs.items : wanted;
     options->n_outputs = args->outputs.len ? args->outputs.len : n;
-    TRY(ht_pipeline_run(ht_pipeline_file_pipeline(file), ht_value_null(), options, &out, err));
-    ht_status status = print_outputs(out, args->json, err);
+    TRY(make_bars(args, file, err));
+    ht_status status = ht_pipeline_run(ht_pipeline_file_pipeline(file), ht_value_null(), options, &out, err);
+    if (args->bars) ht_progress_finish(args->bars);
+    if (status != HT_OK) return status;
+    status = print_outputs(out, args->json, err);
     ht_value_release(out);
     if (status == HT_OK && args->trace) status = write_trace(args->trace, options->trace, path, err);
     if (status == HT_OK && args->viz) status = draw_run(args, file, options->trace, err);
@@ -203,7 +222,8 @@ static ht_status run_with(const run_args *args, const char *path, ht_registry *r
     options.monitor = &cancel.monitor;
     ht_status status = set_options(args, &options, err);
     if (status == HT_OK) status = ht_pipeline_file_load(path, registry, &file, err);
-    if (status == HT_OK) status = run_file(args, file, &options, path, err);
+    if (status == HT_OK) status = run_file(&heard, file, &options, path, err);
+    ht_progress_free(heard.bars);
     ht_pipeline_file_free(file);
     ht_trace_free(options.trace);
     ht_cache_close(options.cache);
@@ -228,8 +248,10 @@ ht_status hound_run(int argc, char **argv, ht_error *err)
         {"batch", 0, OPT_COUNT, &args.batch, "N", "most rows of one call"},
         {"window", 0, OPT_COUNT, &args.window, "N", "items in flight; default 1024"},
         {"plugin", 0, OPT_LIST, &args.plugins, "LIB", "a shared library with ht_module_init (may be repeated)"},
+        {"progress", 0, OPT_FLAG, &args.progress, NULL, "tell how far it is, also where there is no terminal"},
+        {"no-progress", 0, OPT_FLAG, &args.no_progress, NULL, "no bars on a terminal"},
         {"json", 0, OPT_FLAG, &args.json, NULL, "outputs as one JSON object"},
-        {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no warnings"},
+        {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no warnings and no bars"},
     };
     const opt_spec spec = {"run FILE [options]",
                            "Runs a pipeline described in YAML (docs/pipeline_files.md).",

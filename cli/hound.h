@@ -110,6 +110,10 @@ void catch_signals(void);
 uint64_t now_ns(void);
 /* "1.2 MB", "345 kB". */
 const char *human_bytes(uint64_t bytes, char *text, size_t cap);
+/* For libraries that write through a function. */
+void write_standard_error(void *ud, const char *text, size_t len);
+/* Whether standard error is a terminal; its size where it is known. */
+bool terminal_size(uint32_t *width, uint32_t *height);
 /* Whether standard output is a terminal that shows colours (NO_COLOR turns them off). */
 bool colours(void);
 

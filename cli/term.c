@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -103,6 +104,24 @@ void progress_end(progress *bar)
     if (bar->open) (void)fputc('\n', stderr);
     bar->open = false;
     bar->stage = NULL;
+}
+
+void write_standard_error(void *ud, const char *text, size_t len)
+{
+    (void)ud;
+    (void)fwrite(text, 1, len, stderr);
+    (void)fflush(stderr);
+}
+
+bool terminal_size(uint32_t *width, uint32_t *height)
+{
+    struct winsize size;
+    if (isatty(STDERR_FILENO) != 1) return false;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col && size.ws_row) {
+        *width = size.ws_col;
+        *height = size.ws_row;
+    }
+    return true;
 }
 
 bool colours(void)

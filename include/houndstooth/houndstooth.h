@@ -13,6 +13,7 @@
 #include "lexical.h"
 #include "pipeline_file.h"
 #include "plaid.h"
+#include "progress.h"
 #include "registry.h"
 #include "retrieval.h"
 #include "series.h"

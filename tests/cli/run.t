@@ -132,3 +132,8 @@ Bad files
   $ hound run bm25.yaml --plugin ./none.so
   hound run: ./none.so: cannot be loaded as a plug-in
   [3]
+Bars are lines where there is no terminal, and only where they are asked for.
+  $ hound run bm25.yaml --progress 2>&1 >/dev/null
+  retrieve_queries: 225 items
+  retrieve_queries: done in * s (glob)
+  $ hound run bm25.yaml 2>&1 >/dev/null
