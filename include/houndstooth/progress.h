@@ -1,8 +1,8 @@
 /*
  * houndstooth/progress.h - how far a run is: a bar for every map and every node inside, from a run's events.
  *
- * On a terminal the lines are drawn again in place; elsewhere a line is written when a map begins, when it ends, and now
- * and then between. Nothing is written but through the caller's function.
+ * On a terminal the lines are drawn again in place; elsewhere a line is written when a map begins, when it ends, and
+ * now and then between. Nothing is written but through the caller's function.
  */
 #ifndef HOUNDSTOOTH_PROGRESS_H
 #define HOUNDSTOOTH_PROGRESS_H

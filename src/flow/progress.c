@@ -1,9 +1,9 @@
 /*
  * progress.c - bars of a run, counted from its events.
  *
- * The plan's steps, nested ones where they stand, are the rows; an event finds its row by depth and name, mostly the row
- * of the event before or the next one. Items of a row: those of the maps around it that have begun so far, so a total
- * grows while outer items begin theirs. Thread rule: as the events, one thread at a time.
+ * The plan's steps, nested ones where they stand, are the rows; an event finds its row by depth and name, mostly the
+ * row of the event before or the next one. Items of a row: those of the maps around it that have begun so far, so a
+ * total grows while outer items begin theirs. Thread rule: as the events, one thread at a time.
  * Easy to get wrong: a drawing in place must know how many lines the last one had, and none may be longer than the
  * terminal is wide, since a wrapped line counts twice.
  */

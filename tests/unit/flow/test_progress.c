@@ -94,11 +94,12 @@ static void screen_of(char rows[][400], size_t n_rows, uint32_t width)
     size_t row = 0, column = 0;
     for (size_t i = 0; i < n_rows; i++) rows[i][0] = '\0';
     for (const char *at = written; *at; at++) {
-        unsigned up;
-        if (sscanf(at, "\033[%uA", &up) == 1) {
+        char *end;
+        const unsigned long up = strncmp(at, "\033[", 2) == 0 ? strtoul(at + 2, &end, 10) : 0;
+        if (up > 0 && *end == 'A') {
             assert_true(up <= row);
             row -= up;
-            at = strchr(at, 'A');
+            at = end;
         } else if (!strncmp(at, "\033[K", 3)) {
             rows[row][column] = '\0';
             at += 2;
@@ -122,7 +123,7 @@ static void drawn_in_place_on_a_terminal(void **state)
     static const uint32_t widths[] = {80, 40, 20};
     (void)state;
     for (size_t i = 0; i < HTI_LEN(widths); i++) {
-        char rows[4][400];
+        char rows[4][400] = {""};
         run_with((ht_progress_options){.terminal = true, .width = widths[i]}, 20);
         screen_of(rows, 4, widths[i]);
         assert_true(n_writes >= 8 && n_writes <= 12); /* each 100 ms of the second, and the end */
@@ -136,7 +137,7 @@ static void drawn_in_place_on_a_terminal(void **state)
 
 static void no_higher_than_the_terminal(void **state)
 {
-    char rows[3][400];
+    char rows[3][400] = {""};
     (void)state;
     run_with((ht_progress_options){.terminal = true, .height = 2}, 20);
     screen_of(rows, 3, 80);
