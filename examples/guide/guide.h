@@ -20,24 +20,29 @@ typedef struct guide_way {
     ht_instance_stats stats;
 } guide_way;
 
-/* NAME --json ROWS: sizes come first, so that tests are quick and figures are large. */
+/* NAME [--json] [--model FOLDER] [ROWS] */
 typedef struct guide_options {
     size_t n;
     bool json;
+    const char *model; /* a folder, or the name of an installed model */
 } guide_options;
 
 static inline guide_options guide_parse(int argc, char **argv, size_t n)
 {
-    guide_options options = {n, false};
+    guide_options options = {n, false, "default"};
     for (int i = 1; i < argc; i++) {
         char *end;
         if (!strcmp(argv[i], "--json")) {
             options.json = true;
             continue;
         }
+        if (!strcmp(argv[i], "--model") && i + 1 < argc) {
+            options.model = argv[++i];
+            continue;
+        }
         options.n = strtoull(argv[i], &end, 10);
         if (*end == '\0' && options.n > 0) continue;
-        (void)fprintf(stderr, "usage: %s [--json] [ROWS]\n", argv[0]);
+        (void)fprintf(stderr, "usage: %s [--json] [--model FOLDER] [ROWS]\n", argv[0]);
         exit(2);
     }
     return options;

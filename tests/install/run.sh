@@ -34,6 +34,10 @@ guide/02_predict --json 1000 | grep -q '"same": true'
 guide/03_fetch 20 >"$work/fetch.txt"
 grep -q 'the server answered 401' "$work/fetch.txt"
 grep -q 'results equal' "$work/fetch.txt"
+guide/05_encode --model "$model" 40 >"$work/encode.txt"
+grep -q '^threads and two processes give the same vectors' "$work/encode.txt"
+grep -q '^automatic  *1  *0  *1 ' "$work/encode.txt"
+guide/06_plain_struct 100 | grep -c 'as it must be' | grep -qx 3
 "$work/prefix/bin/hound" --version | grep -q '^hound 0'
 "$work/prefix/bin/hound" info "$work/c.ht" | grep -q '50 documents'
 echo "installed, built and ran: the guide, tokenize encode index_search judge_run retrieval_mock hound"
