@@ -38,6 +38,14 @@ guide/05_encode --model "$model" 40 >"$work/encode.txt"
 grep -q '^threads and two processes give the same vectors' "$work/encode.txt"
 grep -q '^automatic  *1  *0  *1 ' "$work/encode.txt"
 guide/06_plain_struct 100 | grep -c 'as it must be' | grep -qx 3
+hound=$work/prefix/bin/hound
+"$hound" nodes --plugin ./plugin.so Counter | grep -q 'counts words of texts'
+counted() { "$hound" run --plugin ./plugin.so plugin.yaml --input corpus_path="$work/corpus.jsonl" --json "$@"; }
+counted >"$work/counts.json"
+grep -q '^{"counts": \[[0-9]' "$work/counts.json"
+counted --engine threads | cmp - "$work/counts.json"
+counted --engine processes --workers 2 | cmp - "$work/counts.json" # workers load the plug-in, too
+"$hound" nodes --plugin ./Makefile 2>&1 | grep -q 'Makefile: cannot be loaded as a plug-in'
 "$work/prefix/bin/hound" --version | grep -q '^hound 0'
 "$work/prefix/bin/hound" info "$work/c.ht" | grep -q '50 documents'
 echo "installed, built and ran: the guide, tokenize encode index_search judge_run retrieval_mock hound"
