@@ -155,6 +155,11 @@ static void push_row(hti_growing *column, const hti_arrow_view *view, int64_t ro
 void hti_growing_rows(hti_growing *column, const hti_arrow_view *view, int64_t first, int64_t n)
 {
     const size_t width = hti_arrow_width(column->type);
+    if (column->type == HTI_ARROW_NULL) {
+        column->n += n; /* has no buffers */
+        column->n_nulls += n;
+        return;
+    }
     if (width == 0) {
         for (int64_t i = 0; i < n; i++) push_row(column, view, first + i);
         return;

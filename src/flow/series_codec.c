@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Rows of nulls and structs cost no bytes, so nothing else holds a damaged count of them. */
+enum { MOST_WITHOUT_BYTES = 1 << 24 };
+
 /* ---- writing ---- */
 
 static size_t bits_of(int64_t n) { return (size_t)(n + 7) / 8; }
@@ -131,6 +134,20 @@ static ht_status get_buffer(ht_value value, const char *name, size_t least, void
     return HT_OK;
 }
 
+/*
+ * All of them, also those behind the rows that a parent needs, which no view looks at: the last one sizes the data.
+ */
+static ht_status check_rising(const void *offsets, size_t width, int64_t n, ht_error *err)
+{
+    int64_t last = 0;
+    for (int64_t i = 0; i <= n; i++) {
+        const int64_t next = offset_in(offsets, width, i);
+        if (next < last) return HT_FAIL(err, PARSE, "a series whose offsets do not rise at row %lld", (long long)i);
+        last = next;
+    }
+    return HT_OK;
+}
+
 static ht_status read_buffers(ht_value value, struct ArrowArray *array, hti_arrow_type type, ht_error *err)
 {
     void *block;
@@ -145,9 +162,9 @@ static ht_status read_buffers(ht_value value, struct ArrowArray *array, hti_arro
     if (array->n_buffers < 2) return HT_OK;
     HT_TRY(get_buffer(value, "values", values, &block, &len, err));
     hti_arrow_array_take(array, 1, block);
+    if (width) HT_TRY(check_rising(block, width, array->length, err));
     if (array->n_buffers < 3) return HT_OK;
     const int64_t end = offset_in(block, width, array->length);
-    if (end < 0) return HT_FAIL(err, PARSE, "a series with a negative offset");
     HT_TRY(get_buffer(value, "data", (size_t)end, &block, &len, err));
     hti_arrow_array_take(array, 2, block);
     return HT_OK;
@@ -163,6 +180,8 @@ static ht_status read_array(ht_value value, uint32_t depth, struct ArrowSchema *
     if (depth > HTI_ARROW_MAX_DEPTH) return HT_FAIL(err, LIMIT, "a series nested deeper than %d", HTI_ARROW_MAX_DEPTH);
     if (type < 0 || type > HTI_ARROW_STRUCT || n < 0 || n > INT64_MAX / 16)
         return HT_FAIL(err, PARSE, "a series of type %lld with %lld rows", (long long)type, (long long)n);
+    if ((type == HTI_ARROW_NULL || type == HTI_ARROW_STRUCT) && n > MOST_WITHOUT_BYTES)
+        return HT_FAIL(err, LIMIT, "a series of %lld rows that have no bytes", (long long)n);
     if (!ht_value_field(value, "name", &name) || name.kind != HT_KIND_STRING ||
         !ht_value_field(value, "children", &children) || children.kind != HT_KIND_LIST)
         return HT_FAIL(err, PARSE, "a series without name or children");
