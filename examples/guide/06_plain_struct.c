@@ -1,8 +1,8 @@
 /*
  * 06_plain_struct.c - a plain struct with a manual ensure_loaded, on every engine.
  *
- * Not every heavy object is a class of the runtime. This one is the program's own: a name, and a model that is loaded at
- * first use. As an opaque value with an encoding of its name it flows through pipelines and to workers, which get a
+ * Not every heavy object is a class of the runtime. This one is the program's own: a name, and a model that is loaded
+ * at first use. As an opaque value with an encoding of its name it flows through pipelines and to workers, which get a
  * struct that is not loaded yet and load it once.
  */
 #include "guide.h"
