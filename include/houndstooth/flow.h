@@ -153,6 +153,14 @@ HT_API HT_CHECKED ht_status ht_instance_call(ht_instance *instance, const char *
 /* n rows in one call of the batch form, in calls of batch_size; row by row if there is none. out [n]. */
 HT_API HT_CHECKED ht_status ht_instance_call_batch(ht_instance *instance, const char *method, size_t n,
                                                    const ht_column *args, size_t n_args, ht_value *out, ht_error *err);
+/* How a started call ended: `out` is the callee's from then on; message "" unless it failed. Must not block. */
+typedef void (*ht_done_fn)(void *ud, ht_status status, ht_value out, const char *message);
+/*
+ * One row that ends later: `done` is told once, by a start form from the thread that ends it, by every other form
+ * before this returns. On failure to start it is not called. The instance is kept until then; nothing is repeated.
+ */
+HT_API HT_CHECKED ht_status ht_instance_start(ht_instance *instance, const char *method, const ht_value *args,
+                                              size_t n_args, ht_done_fn done, void *ud, ht_error *err);
 typedef struct ht_instance_stats {
     uint64_t objects, rows_alone, batches, batch_rows, starts; /* objects made; calls by form */
 } ht_instance_stats;

@@ -261,6 +261,54 @@ ht_status ht_instance_call(ht_instance *instance, const char *method, const ht_v
     return hti_target_call(&target, 1, in, &out, err);
 }
 
+/* A call that the program started. */
+typedef struct direct_call {
+    ht_completion completion;
+    ht_instance *instance; /* kept */
+    ht_done_fn done;
+    void *ud;
+} direct_call;
+
+static void end_direct(void *ud, const ht_value *out, ht_status status, const char *message)
+{
+    direct_call *call = ud;
+    call->done(call->ud, status, out ? out[0] : ht_value_null(), message);
+    ht_instance_release(call->instance);
+    hti_free(call);
+}
+
+static ht_status start_direct(const hti_target *target, const ht_value *args, ht_done_fn done, void *ud, ht_error *err)
+{
+    void *self;
+    direct_call *call = HTI_NEW(direct_call);
+    if (!call) return HTI_NO_MEMORY(err);
+    *call = (direct_call){{end_direct, call}, target->instance, done, ud};
+    hti_instance_retain(target->instance);
+    ht_status status = hti_instance_take(target->instance, &self, err);
+    if (status == HT_OK) {
+        hti_instance_count(target->instance, (ht_instance_stats){.starts = 1});
+        status = target->forms->start(self, args, &call->completion, err);
+        hti_instance_give(target->instance, self);
+        if (status == HT_OK) return HT_OK; /* it may have ended already */
+    }
+    ht_instance_release(target->instance);
+    hti_free(call);
+    return status;
+}
+
+ht_status ht_instance_start(ht_instance *instance, const char *method, const ht_value *args, size_t n_args,
+                            ht_done_fn done, void *ud, ht_error *err)
+{
+    hti_target target;
+    ht_value out;
+    HT_TRY(method_target(instance, method, n_args, &target, err));
+    if (target.forms->start && !target.whole && !hti_instance_is_away(instance))
+        return start_direct(&target, args, done, ud, err);
+    HT_TRY(ht_instance_call(instance, method, args, n_args, &out, err));
+    done(ud, HT_OK, out, "");
+    return HT_OK;
+}
+
 ht_status ht_instance_call_batch(ht_instance *instance, const char *method, size_t n, const ht_column *args,
                                  size_t n_args, ht_value *out, ht_error *err)
 {

@@ -313,6 +313,72 @@ static void rows_written_one_by_one_are_called_together(void **state)
     ht_pool_free(pool);
 }
 
+/* Started by the program: told once, by whoever ends it. */
+typedef struct told {
+    int n;
+    ht_status status;
+    ht_value value;
+} told;
+
+static void tell(void *ud, ht_status status, ht_value value, const char *message)
+{
+    told *t = ud;
+    assert_non_null(message);
+    t->status = status;
+    t->value = value;
+    (void)__atomic_add_fetch(&t->n, 1, __ATOMIC_SEQ_CST);
+}
+
+static ht_completion *kept;
+
+static ht_status keep_completion(void *self, const ht_value *in, ht_completion *completion, ht_error *e)
+{
+    (void)self;
+    if (in[0].as.integer < 0) return HT_FAIL(e, FAILED, "it does not start");
+    kept = completion;
+    return HT_OK;
+}
+
+static void end_kept(void *ud) { ht_complete(kept, ud); }
+
+static void calls_started_by_the_program_are_told_once(void **state)
+{
+    static const ht_method later[] = {{"later", 1, {.start = keep_completion}}, {"now", 1, {.row = times}}};
+    static const ht_class later_class = {HT_DESC(ht_class), .name = "test.Later", .init = init,
+                                         .fini = fini,      .methods = later,     .n_methods = HTI_LEN(later)};
+    ht_instance *instance;
+    hti_thread *thread;
+    told t = {0};
+    ht_value answer = ht_value_int(42), arg = ht_value_int(5);
+    (void)state;
+    n_finis = 0;
+    init_fails = false;
+    OK(ht_instance_new(&later_class, ht_value_int(3), &instance, &err));
+    OK(ht_instance_start(instance, "later", &arg, 1, tell, &t, &err));
+    assert_int_equal(t.n, 0);
+    ht_instance_release(instance); /* the call keeps it */
+    assert_int_equal(n_finis, 0);
+    OK(hti_thread_start(end_kept, &answer, &thread, &err));
+    hti_thread_join(thread);
+    assert_int_equal(t.n, 1);
+    assert_int_equal(t.value.as.integer, 42);
+    assert_int_equal(n_finis, 1);
+    OK(ht_instance_new(&later_class, ht_value_int(3), &instance, &err));
+    OK(ht_instance_start(instance, "later", &arg, 1, tell, &t, &err));
+    ht_complete_error(kept, HT_IO, "the line broke");
+    assert_int_equal(t.n, 2);
+    assert_int_equal(t.status, HT_IO);
+    OK(ht_instance_start(instance, "now", &arg, 1, tell, &t, &err));
+    assert_int_equal(t.n, 3);
+    assert_int_equal(t.value.as.integer, 15);
+    arg = ht_value_int(-1);
+    assert_int_equal(ht_instance_start(instance, "later", &arg, 1, tell, &t, &err), HT_FAILED);
+    assert_int_equal(ht_instance_start(instance, "now", &arg, 1, tell, &t, &err), HT_FAILED);
+    assert_int_equal(ht_instance_start(instance, "never", &arg, 1, tell, &t, &err), HT_NOT_FOUND);
+    assert_int_equal(t.n, 3);
+    ht_instance_release(instance);
+}
+
 static void a_body_that_parked_counts_as_one_call(void **state)
 {
     ht_run_options options = {HT_DESC(ht_run_options)};
@@ -420,6 +486,7 @@ int main(void)
         cmocka_unit_test(the_window_bounds_a_batch),
         cmocka_unit_test(bad_rows_are_found_by_halving),
         cmocka_unit_test(rows_written_one_by_one_are_called_together),
+        cmocka_unit_test(calls_started_by_the_program_are_told_once),
         cmocka_unit_test(a_body_that_parked_counts_as_one_call),
         cmocka_unit_test(a_failure_arrives_at_the_call),
         cmocka_unit_test(a_method_does_not_wait_for_itself),
