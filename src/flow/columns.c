@@ -112,7 +112,7 @@ static ht_status call_pieces(const whole *w, ht_series *const *columns, ht_serie
     return status;
 }
 
-static ht_status list_of(ht_series *series, ht_value *out, ht_error *err)
+ht_status hti_series_list(const ht_series *series, ht_value *out, ht_error *err)
 {
     const size_t n = ht_series_len(series);
     ht_value *rows = HTI_NEW_ARRAY(ht_value, n);
@@ -130,7 +130,7 @@ static ht_status call_by_series(const whole *w, ht_value *out, ht_error *err)
     for (size_t i = 0; status == HT_OK && i < w->target->n_inputs; i++)
         if (w->over >> i & 1) status = hti_series_of(w->in[i].rows[0], HT_DTYPE_INFER, &columns[i], err);
     if (status == HT_OK) status = call_pieces(w, columns, &made, err);
-    if (status == HT_OK) status = w->gives_series ? ht_series_value(made, out, err) : list_of(made, out, err);
+    if (status == HT_OK) status = w->gives_series ? ht_series_value(made, out, err) : hti_series_list(made, out, err);
     ht_series_release(made);
     for (size_t i = 0; i < w->target->n_inputs; i++) ht_series_release(columns[i]);
     return status;
@@ -185,7 +185,7 @@ static ht_status call_by_rows(const whole *w, ht_value *out, ht_error *err)
             lists[made] = ht_value_retain(w->in[made].rows[0]);
         } else {
             status = hti_series_of(w->in[made].rows[0], HT_DTYPE_INFER, &series, err);
-            if (status == HT_OK) status = list_of(series, &lists[made], err);
+            if (status == HT_OK) status = hti_series_list(series, &lists[made], err);
             ht_series_release(series);
         }
         rows[made] = ht_value_items(lists[made], &n);

@@ -206,6 +206,8 @@ HT_CHECKED ht_status hti_target_call(const hti_target *target, size_t n, const h
 /* The same by the series form: out [n_outputs], given as NULL. */
 HT_CHECKED ht_status hti_target_call_series(const hti_target *target, size_t n, const ht_series_column *in,
                                             ht_series **out, ht_error *err);
+/* columns.c: all rows as a list. */
+HT_CHECKED ht_status hti_series_list(const ht_series *series, ht_value *out, ht_error *err);
 /* columns.c: a call whose arguments are whole columns, in calls of at most batch_size rows. */
 HT_CHECKED ht_status hti_target_call_whole(const hti_target *target, const ht_column *in, ht_value *out, ht_error *err);
 void hti_values_release(ht_value *values, size_t n);

@@ -49,17 +49,6 @@ static ht_status rows_of_tensor(const ht_tensor *tensor, ht_value *out, ht_error
     return status;
 }
 
-static ht_status rows_of_series(const ht_series *series, ht_value *out, ht_error *err)
-{
-    const size_t n = ht_series_len(series);
-    ht_value *rows = HTI_NEW_ARRAY(ht_value, n);
-    if (!rows) return HTI_NO_MEMORY(err);
-    ht_status status = ht_series_values(series, rows, err);
-    if (status == HT_OK) status = ht_value_list_take(rows, n, out, err);
-    hti_free(rows);
-    return status;
-}
-
 /* The list that an input is mapped over, kept by the map. */
 static ht_status take_list(hti_open_map *map, const char *name, ht_value value, size_t *n, const ht_value **items,
                            ht_error *err)
@@ -72,7 +61,7 @@ static ht_status take_list(hti_open_map *map, const char *name, ht_value value, 
         HT_TRY(rows_of_tensor(tensor, &map->lists[map->n_lists], err));
         map->n_lists++;
     } else if (series) {
-        HT_TRY(rows_of_series(series, &map->lists[map->n_lists], err));
+        HT_TRY(hti_series_list(series, &map->lists[map->n_lists], err));
         map->n_lists++;
     } else {
         return HT_FAIL(err, INVALID, "cannot map over '%s': a list, tensor or series is wanted, not a %s", name,
