@@ -1,5 +1,5 @@
 /*
- * cmd_run.c - `hound run`, `plan`, `nodes` and `worker`: pipelines described in YAML.
+ * cmd_run.c - `hound run` and `worker`: pipelines described in YAML.
  */
 #include "hound.h"
 
@@ -44,7 +44,7 @@ int hound_worker(int argc, char **argv)
 /* ---- inputs and outputs ---- */
 
 /* NAME=VALUE: VALUE as JSON where it is some, else as text. */
-static ht_status bind_input(ht_pipeline *pipeline, const char *given, ht_error *err)
+static ht_status bind_one(ht_pipeline *pipeline, const char *given, ht_error *err)
 {
     char name[256];
     ht_value value;
@@ -58,6 +58,12 @@ static ht_status bind_input(ht_pipeline *pipeline, const char *given, ht_error *
     const ht_status status = ht_pipeline_bind(pipeline, name, value, err);
     ht_value_release(value);
     return status;
+}
+
+ht_status bind_inputs(ht_pipeline_file *file, const text_list *given, ht_error *err)
+{
+    for (size_t i = 0; i < given->len; i++) TRY(bind_one(ht_pipeline_file_pipeline(file), given->items[i], err));
+    return HT_OK;
 }
 
 /* A list of more than a few items is told by its length: predictions are for programs, which say --json. */
@@ -83,19 +89,25 @@ static void print_value(const char *name, ht_value value)
     printf("%s: %s\n", name, text);
 }
 
-static ht_status print_outputs(ht_value out, bool json, ht_error *err)
+ht_status print_value_json(ht_value value, ht_error *err)
 {
     ht_writer *writer;
-    size_t n, len;
-    const ht_value *items = ht_value_items(out, &n);
-    for (size_t i = 0; !json && i < n; i++) print_value(ht_value_field_name(out, i).data, items[i]);
-    if (!json) return HT_OK;
+    size_t len;
     TRY(ht_writer_new(&writer, err));
-    const ht_status status = ht_value_to_json(out, writer, err);
+    const ht_status status = ht_value_to_json(value, writer, err);
     const char *text = ht_writer_data(writer, &len);
     if (status == HT_OK) printf("%.*s\n", (int)len, text);
     ht_writer_free(writer);
     return status;
+}
+
+static ht_status print_outputs(ht_value out, bool json, ht_error *err)
+{
+    size_t n;
+    const ht_value *items = ht_value_items(out, &n);
+    if (json) return print_value_json(out, err);
+    for (size_t i = 0; i < n; i++) print_value(ht_value_field_name(out, i).data, items[i]);
+    return HT_OK;
 }
 
 ht_status write_output(const char *path, const ht_writer *writer, ht_error *err)
@@ -197,8 +209,7 @@ static ht_status run_file(run_args *args, ht_pipeline_file *file, ht_run_options
     ht_value out;
     size_t n;
     const char *const *wanted = ht_pipeline_file_outputs(file, &n);
-    for (size_t i = 0; i < args->inputs.len; i++)
-        TRY(bind_input(ht_pipeline_file_pipeline(file), args->inputs.items[i], err));
+    TRY(bind_inputs(file, &args->inputs, err));
     options->outputs = args->outputs.len ? args->outputs.items : wanted;
     options->n_outputs = args->outputs.len ? args->outputs.len : n;
     TRY(make_bars(args, file, err));
@@ -247,7 +258,7 @@ ht_status hound_run(int argc, char **argv, ht_error *err)
         {"no-batch", 0, OPT_FLAG, &args.no_batch, NULL, "call every row alone"},
         {"batch", 0, OPT_COUNT, &args.batch, "N", "most rows of one call"},
         {"window", 0, OPT_COUNT, &args.window, "N", "items in flight; default 1024"},
-        {"plugin", 0, OPT_LIST, &args.plugins, "LIB", "a shared library with ht_module_init (may be repeated)"},
+        PLUGIN_ROW(&args.plugins),
         {"progress", 0, OPT_FLAG, &args.progress, NULL, "tell how far it is, also where there is no terminal"},
         {"no-progress", 0, OPT_FLAG, &args.no_progress, NULL, "no bars on a terminal"},
         {"json", 0, OPT_FLAG, &args.json, NULL, "outputs as one JSON object"},
@@ -267,116 +278,4 @@ ht_status hound_run(int argc, char **argv, ht_error *err)
     const ht_status status = run_with(&args, paths.items[0], registry, err);
     ht_registry_free(registry);
     return status;
-}
-
-/* ---- plan ---- */
-
-static ht_status print_plan(const char *path, const text_list *outputs, const text_list *given, ht_registry *registry,
-                            ht_plan_format format, const char *to, ht_error *err)
-{
-    ht_pipeline_file *file;
-    ht_plan *plan = NULL;
-    ht_writer *writer = NULL;
-    TRY(ht_pipeline_file_load(path, registry, &file, err));
-    ht_status status = make_plan(file, outputs, given, &plan, err);
-    if (status == HT_OK) status = ht_writer_new(&writer, err);
-    if (status == HT_OK) status = ht_plan_print(plan, format, writer, err);
-    if (status == HT_OK) status = write_output(to, writer, err);
-    ht_writer_free(writer);
-    ht_plan_release(plan);
-    ht_pipeline_file_free(file);
-    return status;
-}
-
-ht_status hound_plan(int argc, char **argv, ht_error *err)
-{
-    static const char *const formats[] = {"text", "json", "mermaid", "dot", NULL};
-    text_list paths = {0}, outputs = {0}, given = {0}, plugins = {0};
-    const char *format = "text", *to = "-";
-    bool helped = false;
-    size_t at;
-    ht_registry *registry;
-    const opt_row rows[] = {
-        {"output", 'o', OPT_LIST, &outputs, "NAME", "an output to compute (may be repeated)"},
-        {"given", 0, OPT_LIST, &given, "NAME", "an input that a run will bring (may be repeated)"},
-        {"format", 'f', OPT_TEXT, &format, "NAME", "text, json, mermaid or dot; default text"},
-        {"to", 0, OPT_TEXT, &to, "FILE", "where to write; default standard output"},
-        {"plugin", 0, OPT_LIST, &plugins, "LIB", "a shared library with ht_module_init (may be repeated)"},
-    };
-    const opt_spec spec = {"plan FILE [options]",
-                           "Shows what a pipeline would run, and how, without running it.",
-                           "  hound plan examples/retrieval.yaml",
-                           ROWS(rows),
-                           1,
-                           1};
-    TRY(opt_parse(&spec, argc, argv, &paths, &helped, err));
-    if (helped) return HT_OK;
-    TRY(choose("--format", format, formats, &at, err));
-    TRY(make_registry(&plugins, &registry, err));
-    const ht_status status = print_plan(paths.items[0], &outputs, &given, registry, (ht_plan_format)at, to, err);
-    ht_registry_free(registry);
-    return status;
-}
-
-/* ---- nodes ---- */
-
-static void print_class(const ht_class *cls)
-{
-    printf("class %s: %s\n", cls->name, cls->summary ? cls->summary : "");
-    for (size_t i = 0; i < cls->n_parameters; i++) {
-        const ht_parameter *p = &cls->parameters[i];
-        printf("  %-12s %-7s %s%s%s\n", p->name, p->type, p->help ? p->help : "", p->otherwise ? "; default " : "",
-               p->otherwise ? p->otherwise : " (required)");
-    }
-    for (size_t i = 0; i < cls->n_methods; i++) {
-        const ht_method *m = &cls->methods[i];
-        printf("  .%s: %zu input%s%s\n", m->name, m->n_inputs, m->n_inputs == 1 ? "" : "s",
-               m->forms.start   ? ", asynchronous"
-               : m->forms.batch ? ", in batches"
-                                : "");
-    }
-}
-
-static void print_node(const ht_node_desc *desc)
-{
-    printf("node %s(", desc->type ? desc->type : desc->name);
-    for (size_t i = 0; i < desc->n_inputs; i++) printf("%s%s", i ? ", " : "", desc->inputs[i].name);
-    printf(") -> ");
-    for (size_t i = 0; i < desc->n_outputs; i++) printf("%s%s", i ? ", " : "", desc->outputs[i]);
-    printf("%s%s\n", desc->summary ? ": " : "", desc->summary ? desc->summary : "");
-}
-
-ht_status hound_nodes(int argc, char **argv, ht_error *err)
-{
-    text_list names = {0}, plugins = {0};
-    bool helped = false;
-    ht_registry *registry;
-    const opt_row rows[] = {
-        {"plugin", 0, OPT_LIST, &plugins, "LIB", "a shared library with ht_module_init (may be repeated)"},
-    };
-    const opt_spec spec = {"nodes [NAME] [options]",
-                           "Lists the classes and nodes that pipelines may name.",
-                           "  hound nodes Encoder",
-                           ROWS(rows),
-                           0,
-                           1};
-    TRY(opt_parse(&spec, argc, argv, &names, &helped, err));
-    if (helped) return HT_OK;
-    TRY(make_registry(&plugins, &registry, err));
-    const char *wanted = names.len ? names.items[0] : NULL;
-    size_t n_found = 0;
-    const ht_class *cls;
-    const ht_node_desc *desc;
-    for (size_t i = 0; (cls = ht_registry_class_at(registry, i)); i++) {
-        if (wanted && strcmp(wanted, cls->name) != 0) continue;
-        print_class(cls);
-        n_found++;
-    }
-    for (size_t i = 0; (desc = ht_registry_node_at(registry, i)); i++) {
-        if (wanted && strcmp(wanted, desc->type ? desc->type : desc->name) != 0) continue;
-        print_node(desc);
-        n_found++;
-    }
-    ht_registry_free(registry);
-    return n_found ? HT_OK : fail(err, HT_NOT_FOUND, "no class or node \"%s\"; `hound nodes` lists them", wanted);
 }

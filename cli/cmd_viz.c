@@ -82,7 +82,7 @@ ht_status hound_viz(int argc, char **argv, ht_error *err)
         {"title", 0, OPT_TEXT, &args.title, "TEXT", "default the pipeline's name"},
         {"output", 0, OPT_LIST, &args.outputs, "NAME", "an output to compute (may be repeated)"},
         {"given", 0, OPT_LIST, &args.given, "NAME", "an input that a run will bring (may be repeated)"},
-        {"plugin", 0, OPT_LIST, &args.plugins, "LIB", "a shared library with ht_module_init (may be repeated)"},
+        PLUGIN_ROW(&args.plugins),
     };
     const opt_spec spec = {
         "viz FILE [options]",

@@ -123,6 +123,14 @@ bool colours(void);
 HT_CHECKED ht_status hound_registry(ht_registry **out, ht_error *err);
 /* The same with plug-ins. */
 HT_CHECKED ht_status make_registry(const text_list *plugins, ht_registry **out, ht_error *err);
+#define PLUGIN_ROW(list)                                                                               \
+    {                                                                                                  \
+        "plugin", 0, OPT_LIST, (list), "LIB", "a shared library with ht_module_init (may be repeated)" \
+    }
+/* NAME=VALUE, each bound to the pipeline: VALUE as JSON where it is some, else as text. */
+HT_CHECKED ht_status bind_inputs(ht_pipeline_file *file, const text_list *given, ht_error *err);
+/* A value as JSON on a line of standard output. */
+HT_CHECKED ht_status print_value_json(ht_value value, ht_error *err);
 /* The plan of a file's pipeline for `outputs` (none: the file's own), where a run will bring `given`. */
 HT_CHECKED ht_status make_plan(ht_pipeline_file *file, const text_list *outputs, const text_list *given, ht_plan **out,
                                ht_error *err);

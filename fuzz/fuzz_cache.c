@@ -51,13 +51,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     temp_dir_make(dir);
     if (ht_cache_open(dir, NULL, &cache, NULL) != HT_OK) abort();
     for (uint64_t i = 0; i < 40; i++) {
-        const ht_cache_entry entry = {{i, i}, text, sizeof text, "n"};
+        const ht_cache_entry entry = {.key = {i, i}, .data = text, .len = sizeof text, .node = "n"};
         if (ht_cache_put(cache, &entry, 1, NULL) != HT_OK) abort();
     }
     ht_cache_close(cache);
     damage(temp_dir_path(dir, "cache.db", path), data, size);
     if (ht_cache_open(dir, NULL, &cache, NULL) == HT_OK) {
-        const ht_cache_entry entry = {{100, 100}, text, sizeof text, "n"};
+        const ht_cache_entry entry = {.key = {100, 100}, .data = text, .len = sizeof text, .node = "n"};
         for (uint64_t i = 0; i < 40; i++) check(cache, i, text, sizeof text);
         if (ht_cache_put(cache, &entry, 1, NULL) == HT_OK) check(cache, 100, text, sizeof text);
         ht_cache_close(cache);

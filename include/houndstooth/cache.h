@@ -44,10 +44,18 @@ typedef struct ht_cache_entry {
     ht_key key;
     const void *data; /* [len] */
     size_t len;
-    const char *node; /* who made it, for stats; NULL: unknown */
+    const char *node;      /* who made it; NULL: unknown */
+    const uint64_t *parts; /* [n_parts] digests of what the key was made of, to tell later which one changed */
+    size_t n_parts;
 } ht_cache_entry;
 /* n entries in one transaction: all or, after a failure (NO_SPACE, BUSY, ...), none. An older one is replaced. */
 HT_API HT_CHECKED ht_status ht_cache_put(ht_cache *cache, const ht_cache_entry *entries, size_t n, ht_error *err);
+
+/* One entry's parts; false: enough seen. */
+typedef bool (*ht_cache_visit_fn)(void *ud, const uint64_t *parts, size_t n_parts);
+/* The parts of the entries that `node` made, the last used first, at most `most` of them. Counts as no use. */
+HT_API HT_CHECKED ht_status ht_cache_visit(ht_cache *cache, const char *node, size_t most, ht_cache_visit_fn visit,
+                                           void *ud, ht_error *err);
 
 typedef struct ht_cache_stats {
     uint64_t entries, bytes;     /* now */

@@ -340,6 +340,17 @@ HT_API HT_CHECKED ht_status ht_pipeline_run(const ht_pipeline *pipeline, ht_valu
 /* The same for a plan, made or loaded; its outputs are the plan's, and inputs that it maps are mapped. */
 HT_API HT_CHECKED ht_status ht_plan_run(const ht_plan *plan, ht_value inputs, const ht_run_options *options,
                                         ht_value *out, ht_error *err);
+/*
+ * What a run of the plan with these inputs would find in the cache, without a call: a list with a struct for each step
+ * that calls something, in order. node: its name, behind those of the pipelines around it ("outer/inner"). hits, misses
+ * and unknown: rows; unknown ones depend on a result that is not there, with at_least true also on how many there are.
+ * cached: false where a version or a digest is lacking. changed: a struct {part: misses that differ there from the
+ * nearest entry that the node has put before}, parts "(code)", "(arguments)" of its class, or an input's name;
+ * never_put: misses of a node that has put nothing. registry: as in a run, NULL allowed.
+ * The nearest entry is the one with the fewest different parts among the last 4,096 used.
+ */
+HT_API HT_CHECKED ht_status ht_plan_explain_cache(const ht_plan *plan, ht_value inputs, ht_cache *cache,
+                                                  ht_registry *registry, ht_value *out, ht_error *err);
 /* Runs for every item; *out: a list of such structs in input order. Inputs that are not mapped are the same for all. */
 HT_API HT_CHECKED ht_status ht_pipeline_map(const ht_pipeline *pipeline, ht_value inputs, const ht_run_options *options,
                                             ht_value *out, ht_error *err);

@@ -92,6 +92,19 @@ ht_status ht_cache_put(ht_cache *cache, const ht_cache_entry *entries, size_t n,
     return status;
 }
 
+ht_status ht_cache_visit(ht_cache *cache, const char *node, size_t most, ht_cache_visit_fn visit, void *ud,
+                         ht_error *err)
+{
+    ht_status status = HT_OK;
+    hti_mutex_lock(cache->lock);
+    if (cache->disk)
+        status = hti_disk_visit(cache, node, most, visit, ud, err);
+    else
+        hti_memory_visit(cache, node, most, visit, ud);
+    hti_mutex_unlock(cache->lock);
+    return status;
+}
+
 ht_status ht_cache_get_stats(ht_cache *cache, ht_cache_stats *out, ht_error *err)
 {
     hti_mutex_lock(cache->lock);

@@ -19,7 +19,7 @@ static const uint64_t CHECKPOINT_BYTES = 8 << 20;
 
 static const char *const objects[] = {
     "CREATE TABLE entry (low INTEGER PRIMARY KEY, high INTEGER NOT NULL, node TEXT NOT NULL, made INTEGER NOT NULL, "
-    "used INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, value BLOB) STRICT",
+    "used INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, parts BLOB NOT NULL, value BLOB) STRICT",
 };
 static const hti_db_schema schema = {
     .name = "cache", .application_id = 0x48544348 /* "HTCH" */, .objects = objects, .n_objects = HTI_LEN(objects)};
@@ -142,8 +142,8 @@ static ht_status prepare(hti_cache_disk *d, ht_error *err)
 {
     HT_TRY(hti_db_query(d->db, "SELECT high, made, checksum, bytes, value FROM entry WHERE low = ?1", &d->get, err));
     HT_TRY(hti_db_query(d->db,
-                        "INSERT OR REPLACE INTO entry (low, high, node, made, used, bytes, checksum, value) "
-                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                        "INSERT OR REPLACE INTO entry (low, high, node, made, used, bytes, checksum, parts, value) "
+                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                         &d->put, err));
     HT_TRY(hti_db_query(d->db, "UPDATE entry SET used = ?2 WHERE low = ?1 AND used < ?2", &d->touch, err));
     HT_TRY(hti_db_query(d->db, "DELETE FROM entry WHERE low = ?1", &d->drop, err));
@@ -250,6 +250,29 @@ ht_status hti_disk_get(ht_cache *cache, ht_key key, ht_writer *into, bool *found
     return forgive(cache, status);
 }
 
+ht_status hti_disk_visit(ht_cache *cache, const char *node, size_t most, ht_cache_visit_fn visit, void *ud,
+                         ht_error *err)
+{
+    enum { MOST_PARTS = 256 };
+    uint64_t parts[MOST_PARTS];
+    hti_query *list;
+    bool found = true, more = true;
+    HT_TRY(
+        hti_db_query(cache->disk->db, "SELECT parts FROM entry WHERE node = ?1 ORDER BY used DESC, low", &list, err));
+    hti_query_bind_text(list, 1, (ht_text){node, strlen(node)});
+    ht_status status = HT_OK;
+    for (size_t i = 0; i < most && more; i++) {
+        status = hti_query_next(list, &found, err);
+        if (status != HT_OK || !found) break;
+        const ht_text blob = hti_query_text(list, 0);
+        const size_t n = HTI_MIN(blob.len / sizeof *parts, MOST_PARTS);
+        if (n) memcpy(parts, blob.data, n * sizeof *parts);
+        more = visit(ud, parts, n);
+    }
+    hti_query_free(list);
+    return forgive(cache, status);
+}
+
 /* ---- writing, in a transaction ---- */
 
 /* The file of an entry that leaves. */
@@ -304,7 +327,8 @@ static ht_status put_one(ht_cache *cache, const ht_cache_entry *entry, ht_error 
     hti_query_bind_int(d->put, 5, (int64_t)(now * 1000000 + d->tick++ % 1000000));
     hti_query_bind_int(d->put, 6, (int64_t)entry->len);
     hti_query_bind_int(d->put, 7, (int64_t)checksum);
-    if (entry->len <= LARGE) hti_query_bind_blob(d->put, 8, entry->data, entry->len);
+    hti_query_bind_blob(d->put, 8, entry->n_parts ? (const void *)entry->parts : "", entry->n_parts * sizeof(uint64_t));
+    if (entry->len <= LARGE) hti_query_bind_blob(d->put, 9, entry->data, entry->len);
     d->written += entry->len;
     const ht_status status = hti_query_run(d->put, err);
     if (status == HT_OK) hti_query_reset(d->put);

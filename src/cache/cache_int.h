@@ -33,6 +33,8 @@ void hti_disk_close(ht_cache *cache);
 const char *hti_disk_path(const ht_cache *cache);
 HT_CHECKED ht_status hti_disk_get(ht_cache *cache, ht_key key, ht_writer *into, bool *found, ht_error *err);
 HT_CHECKED ht_status hti_disk_put(ht_cache *cache, const ht_cache_entry *entries, size_t n, ht_error *err);
+HT_CHECKED ht_status hti_disk_visit(ht_cache *cache, const char *node, size_t most, ht_cache_visit_fn visit, void *ud,
+                                    ht_error *err);
 HT_CHECKED ht_status hti_disk_count(ht_cache *cache, ht_cache_stats *out, ht_error *err);
 HT_CHECKED ht_status hti_disk_prune(ht_cache *cache, uint64_t *freed, ht_error *err);
 HT_CHECKED ht_status hti_disk_clear(ht_cache *cache, ht_error *err);
@@ -41,6 +43,7 @@ HT_CHECKED ht_status hti_memory_open(ht_cache *cache, ht_error *err);
 void hti_memory_close(ht_cache *cache);
 HT_CHECKED ht_status hti_memory_get(ht_cache *cache, ht_key key, ht_writer *into, bool *found, ht_error *err);
 HT_CHECKED ht_status hti_memory_put(ht_cache *cache, const ht_cache_entry *entries, size_t n, ht_error *err);
+void hti_memory_visit(const ht_cache *cache, const char *node, size_t most, ht_cache_visit_fn visit, void *ud);
 void hti_memory_prune(ht_cache *cache, uint64_t *freed);
 void hti_memory_clear(ht_cache *cache);
 

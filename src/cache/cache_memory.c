@@ -9,7 +9,8 @@ typedef struct entry {
     ht_key key;
     struct entry *chain, *newer, *older;
     uint64_t made; /* seconds */
-    size_t len;
+    char *node;    /* behind the parts, which are behind the value; NULL: unknown */
+    size_t len, n_parts;
     unsigned char data[];
 } entry;
 
@@ -77,6 +78,20 @@ ht_status hti_memory_get(ht_cache *cache, ht_key key, ht_writer *into, bool *fou
     return ht_writer_add(into, e->data, e->len, err);
 }
 
+void hti_memory_visit(const ht_cache *cache, const char *node, size_t most, ht_cache_visit_fn visit, void *ud)
+{
+    enum { MOST_PARTS = 256 };
+    uint64_t parts[MOST_PARTS];
+    bool more = true;
+    for (const entry *e = cache->memory->newest; e && more && most; e = e->older) {
+        if (!e->node || strcmp(e->node, node) != 0) continue;
+        const size_t n = HTI_MIN(e->n_parts, MOST_PARTS);
+        if (n) memcpy(parts, e->data + e->len, n * sizeof *parts);
+        more = visit(ud, parts, n);
+        most--;
+    }
+}
+
 /* Twice the slots, where memory allows. */
 static void grow(ht_cache *cache)
 {
@@ -119,13 +134,25 @@ void hti_memory_prune(ht_cache *cache, uint64_t *freed)
     *freed = before - cache->stats.bytes;
 }
 
+static entry *new_entry(const ht_cache_entry *from)
+{
+    const size_t n_node = from->node ? strlen(from->node) + 1 : 0, n_parts = from->n_parts * sizeof *from->parts;
+    entry *e = hti_alloc(hti_add(hti_add(sizeof *e, from->len), hti_add(n_parts, n_node)));
+    if (!e) return NULL;
+    *e = (entry){.key = from->key, .len = from->len, .n_parts = from->n_parts};
+    if (e->len) memcpy(e->data, from->data, e->len);
+    if (n_parts) memcpy(e->data + e->len, from->parts, n_parts);
+    if (n_node) e->node = memcpy(e->data + e->len + n_parts, from->node, n_node);
+    return e;
+}
+
 ht_status hti_memory_put(ht_cache *cache, const ht_cache_entry *entries, size_t n, ht_error *err)
 {
     const uint64_t now = hti_cache_now(cache);
     entry *made = NULL;
     uint64_t freed;
     for (size_t i = 0; i < n; i++) { /* all or none */
-        entry *e = hti_alloc(hti_add(sizeof *e, entries[i].len));
+        entry *e = new_entry(&entries[i]);
         if (!e) {
             for (entry *next; made; made = next) {
                 next = made->chain;
@@ -133,8 +160,8 @@ ht_status hti_memory_put(ht_cache *cache, const ht_cache_entry *entries, size_t 
             }
             return HTI_NO_MEMORY(err);
         }
-        *e = (entry){.key = entries[i].key, .chain = made, .made = now, .len = entries[i].len};
-        if (e->len) memcpy(e->data, entries[i].data, e->len);
+        e->chain = made;
+        e->made = now;
         made = e;
     }
     for (entry *next; made; made = next) {

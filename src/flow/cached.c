@@ -11,7 +11,7 @@
 #include "registry_int.h"
 #include "run_int.h"
 
-enum { MOST_PUTS = 256, MOST_BYTES = 1 << 20, PUT_AFTER_NS = 5000000, FORMAT = 1 };
+enum { MOST_PUTS = 256, MOST_BYTES = 1 << 20, PUT_AFTER_NS = 5000000, FORMAT = 2 };
 
 /* ---- what may be cached ---- */
 
@@ -58,44 +58,58 @@ ht_status hti_cache_open_map(hti_run *run, hti_open_map *map, ht_error *err)
 
 static void add_text(hti_hasher *hasher, const char *text) { hti_hasher_add(hasher, text, strlen(text) + 1); }
 
-static bool add_code(hti_hasher *hasher, const hti_step *step)
+/* The digest of a node's code: format, version, type or class and method. */
+static bool code_key(const hti_step *step, ht_key *out)
 {
     const hti_node *node = step->node;
     const unsigned char head[2] = {FORMAT, (unsigned char)node->n_outputs};
+    char name[HTI_METHOD_NAME];
+    hti_hasher *hasher = hti_hasher_new();
+    if (!hasher) return false;
     hti_hasher_add(hasher, head, sizeof head);
     add_text(hasher, node->version);
-    if (node->kind != HTI_NODE_METHOD) {
+    if (node->kind == HTI_NODE_METHOD) {
+        hti_method_name(node->chosen.method->name, node->chosen.whole, name);
+        add_text(hasher, hti_instance_class(node->instance)->name);
+        add_text(hasher, name);
+    } else {
         add_text(hasher, node->type);
-        return true;
     }
-    ht_key key;
-    char name[HTI_METHOD_NAME];
-    const ht_class *cls = hti_instance_class(node->instance);
-    if (ht_value_digest(hti_instance_args(node->instance), &key, NULL) != HT_OK) return false;
-    add_text(hasher, cls->name);
-    hti_method_name(node->chosen.method->name, node->chosen.whole, name);
-    add_text(hasher, name);
-    hti_hasher_add(hasher, &key, sizeof key);
+    hti_hasher_finish128(hasher, &out->low, &out->high);
+    hti_hasher_free(hasher);
     return true;
 }
 
-static bool key_of(const hti_frame *frame, const hti_step *step, ht_key *out)
+static bool input_key(const hti_frame *frame, uint32_t at, ht_key *out)
 {
-    hti_hasher *hasher = hti_hasher_new();
-    bool known = hasher && add_code(hasher, step);
-    for (size_t i = 0; known && i < step->node->n_inputs; i++) {
-        const uint32_t at = step->in[i];
-        ht_key key;
-        if (at & HTI_SHARED) {
-            const hti_shared_key *shared = &frame->map->shared_keys[at & ~HTI_SHARED];
-            known = shared->known;
-            key = shared->key;
-        } else {
-            known = ht_value_digest(frame->values[at], &key, NULL) == HT_OK;
-        }
-        if (known) hti_hasher_add(hasher, &key, sizeof key);
+    if (!(at & HTI_SHARED)) return ht_value_digest(frame->values[at], out, NULL) == HT_OK;
+    const hti_shared_key *shared = &frame->map->shared_keys[at & ~HTI_SHARED];
+    *out = shared->key;
+    return shared->known;
+}
+
+/* The key of the frame's step, and its parts; false where something has no digest. */
+static bool make_key(hti_frame *frame, const hti_step *step)
+{
+    const hti_node *node = step->node;
+    ht_key part = {0, 0};
+    if (!frame->parts) frame->parts = HTI_NEW_ARRAY(uint64_t, HTI_KEY_HEAD + HTI_MAX_INPUTS);
+    hti_hasher *hasher = frame->parts ? hti_hasher_new() : NULL;
+    bool known = hasher && code_key(step, &part);
+    if (known) {
+        frame->parts[HTI_KEY_CODE] = part.low;
+        hti_hasher_add(hasher, &part, sizeof part);
+        part = (ht_key){0, 0};
+        if (node->kind == HTI_NODE_METHOD)
+            known = ht_value_digest(hti_instance_args(node->instance), &part, NULL) == HT_OK;
     }
-    if (known) hti_hasher_finish128(hasher, &out->low, &out->high);
+    for (size_t i = 0; known; i++) {
+        frame->parts[HTI_KEY_ARGUMENTS + i] = part.low;
+        hti_hasher_add(hasher, &part, sizeof part);
+        if (i == node->n_inputs) break;
+        known = input_key(frame, step->in[i], &part);
+    }
+    if (known) hti_hasher_finish128(hasher, &frame->key.low, &frame->key.high);
     hti_hasher_free(hasher);
     return known;
 }
@@ -123,7 +137,7 @@ bool hti_cache_take(hti_frame *frame, const hti_step *step)
     bool found = false;
     const uint64_t start = hti_trace_now(run);
     frame->has_key = false;
-    if (!run->cache || !hti_step_version(step) || !key_of(frame, step, &frame->key)) return false;
+    if (!run->cache || !hti_step_version(step) || !make_key(frame, step)) return false;
     if (ht_writer_new(&bytes, NULL) != HT_OK) return false;
     if (ht_cache_get(run->cache, frame->key, bytes, &found, NULL) != HT_OK) found = false;
     if (found) found = read_outputs(frame, step, bytes);
@@ -171,11 +185,18 @@ static ht_status add_put(hti_run *run, const hti_frame *frame, const hti_step *s
     hti_puts *puts = &run->puts;
     HT_TRY(hti_reserve(&puts->entries, &puts->cap_entries, puts->n + 1, sizeof *puts->entries, NULL));
     HT_TRY(hti_reserve(&puts->bytes, &puts->cap_bytes, puts->n + 1, sizeof *puts->bytes, NULL));
-    void *copy = hti_alloc(len);
+    const size_t n_parts = HTI_KEY_HEAD + step->node->n_inputs;
+    uint64_t *copy = hti_alloc(n_parts * sizeof *copy + len); /* parts, then the value */
     if (!copy) return HT_NO_MEMORY;
-    memcpy(copy, data, len);
+    memcpy(copy, frame->parts, n_parts * sizeof *copy);
+    memcpy(copy + n_parts, data, len);
     puts->bytes[puts->n] = copy;
-    puts->entries[puts->n++] = (ht_cache_entry){frame->key, copy, len, step->node->name};
+    puts->entries[puts->n++] = (ht_cache_entry){.key = frame->key,
+                                                .data = copy + n_parts,
+                                                .len = len,
+                                                .node = step->node->name,
+                                                .parts = copy,
+                                                .n_parts = n_parts};
     puts->n_bytes += len;
     return HT_OK;
 }

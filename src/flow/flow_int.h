@@ -150,6 +150,8 @@ ht_plan *hti_plan_new(const char *pipeline);
 HT_CHECKED ht_status hti_plan_place_drops(ht_plan *plan, ht_error *err);
 /* Numbers the steps from `next`, nested ones where they stand; the number behind the last. */
 uint32_t hti_plan_number(ht_plan *plan, uint32_t next);
+/* Steps in all, nested ones included. */
+size_t hti_plan_count(const ht_plan *plan);
 bool hti_step_may_park(const hti_step *step);
 /* For people: "row", "batch", ... */
 const char *hti_step_form(const hti_step *step);

@@ -75,6 +75,13 @@ void hti_frame_release(hti_frame *frame)
     frame->failure = NULL;
 }
 
+void hti_frame_free(hti_frame *frame)
+{
+    if (!frame) return;
+    hti_free(frame->parts);
+    hti_free(frame);
+}
+
 /* ---- awaiting bodies ---- */
 
 ht_status hti_body_answer(ht_body *body, ht_value value, ht_status status, const char *message, ht_error *err)
@@ -283,10 +290,10 @@ static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error
             status = hti_map_deliver(work->run, map, err);
         } else {
             hti_frame_release(frame);
-            hti_free(frame);
+            hti_frame_free(frame);
         }
     }
-    hti_free(part.spare);
+    hti_frame_free(part.spare);
     return status;
 }
 

@@ -433,6 +433,13 @@ uint32_t hti_plan_number(ht_plan *plan, uint32_t next)
     return next;
 }
 
+size_t hti_plan_count(const ht_plan *plan)
+{
+    size_t n = plan->n_steps;
+    for (size_t i = 0; i < plan->n_steps; i++) n += plan->steps[i].child ? hti_plan_count(plan->steps[i].child) : 0;
+    return n;
+}
+
 ht_status hti_plan_make_root(const ht_pipeline *pipeline, const hti_plan_request *request, ht_plan **out, ht_error *err)
 {
     HT_TRY(hti_plan_make(pipeline, request, out, err));

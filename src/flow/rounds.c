@@ -264,7 +264,7 @@ static void abandon(hti_run *run, const hti_open_map *root, ht_status why)
             hti_frame *frame = map->live;
             unlink_frame(frame);
             hti_frame_release(frame);
-            hti_free(frame);
+            hti_frame_free(frame);
         }
         if (map != root) hti_map_close(map);
     }

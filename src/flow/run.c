@@ -178,7 +178,7 @@ void hti_map_close(hti_open_map *map)
     while (map->spare) {
         hti_frame *frame = map->spare;
         map->spare = frame->next;
-        hti_free(frame);
+        hti_frame_free(frame);
     }
     hti_values_release(map->shared, map->shared ? map->plan->n_shared : 0);
     hti_values_release(map->lists, map->n_lists);
@@ -535,25 +535,46 @@ static ht_status match_inputs(const ht_plan *plan, const root_inputs *in, ht_err
     return HT_OK;
 }
 
+/* A plan says itself what is mapped: over [HTI_MAX_INPUTS] gets the names. */
+static ht_status plan_inputs(const ht_plan *plan, ht_value inputs, ht_run_options *options, const char **over,
+                             root_inputs *in, ht_error *err)
+{
+    options->n_map_over = 0;
+    options->map_over = over;
+    HT_TRY(check_options(options, err));
+    if (options->n_outputs) return HT_FAIL(err, INVALID, "the outputs of a plan are chosen where it is made");
+    if (plan->n_inputs > HTI_MAX_INPUTS)
+        return HT_FAIL(err, LIMIT, "a run with %zu inputs; at most %d", plan->n_inputs, HTI_MAX_INPUTS);
+    for (size_t i = 0; i < plan->n_inputs; i++)
+        if (!(plan->input_at[i] & HTI_SHARED)) over[options->n_map_over++] = plan->inputs[i];
+    HT_TRY(read_inputs(in, inputs, NULL, options, err));
+    return match_inputs(plan, in, err);
+}
+
 ht_status ht_plan_run(const ht_plan *plan, ht_value inputs, const ht_run_options *options, ht_value *out, ht_error *err)
 {
     ht_run_options own = options ? *options : (ht_run_options){HT_DESC(ht_run_options)};
     const char *over[HTI_MAX_INPUTS];
     root_inputs in = {0};
     *out = ht_value_null();
-    own.n_map_over = 0;
-    own.map_over = over;
-    HT_TRY(check_options(&own, err));
-    if (own.n_outputs) return HT_FAIL(err, INVALID, "the outputs of a plan are chosen where it is made");
-    if (plan->n_inputs > HTI_MAX_INPUTS)
-        return HT_FAIL(err, LIMIT, "a run with %zu inputs; at most %d", plan->n_inputs, HTI_MAX_INPUTS);
-    for (size_t i = 0; i < plan->n_inputs; i++)
-        if (!(plan->input_at[i] & HTI_SHARED)) over[own.n_map_over++] = plan->inputs[i];
     hti_arena_init(&in.arena);
-    ht_status status = read_inputs(&in, inputs, NULL, &own, err);
-    if (status == HT_OK) status = match_inputs(plan, &in, err);
+    ht_status status = plan_inputs(plan, inputs, &own, over, &in, err);
     if (status == HT_OK) status = start_run(&own, plan, &in, out, err);
     hti_arena_deinit(&in.arena);
+    return status;
+}
+
+ht_status hti_plan_open(const ht_plan *plan, ht_value inputs, ht_run_options *options, hti_run *run, hti_open_map **out,
+                        ht_error *err)
+{
+    const char *over[HTI_MAX_INPUTS];
+    root_inputs in = {0};
+    *out = NULL;
+    hti_arena_init(&in.arena);
+    ht_status status = plan_inputs(plan, inputs, options, over, &in, err);
+    if (status == HT_OK) status = open_root(run, plan, &in, out, err);
+    hti_arena_deinit(&in.arena);
+    options->map_over = NULL;
     return status;
 }
 

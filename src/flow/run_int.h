@@ -101,7 +101,8 @@ struct hti_frame {
     bool again;         /* the call of the present step is to be started again */
     uint32_t tries;     /* that failed already */
     uint64_t wake;      /* when to start again */
-    ht_key key;         /* of the present step\'s results in the cache */
+    ht_key key;         /* of the present step's results in the cache */
+    uint64_t *parts;    /* [HTI_KEY_HEAD + inputs] what it was made of; NULL before the first key */
     bool has_key;       /* they are to be kept there */
     ht_status status;   /* of the answered call */
     ht_error *failure;
@@ -200,6 +201,9 @@ bool hti_run_collects(const hti_run *run, ht_status status);
 /* run.c: runs and maps */
 HT_CHECKED ht_status hti_run_init(hti_run *run, const ht_run_options *options, ht_error *err);
 void hti_run_deinit(hti_run *run); /* also after a failed init */
+/* The outermost map of a plan that nobody runs; `options`, which the run has, are changed. */
+HT_CHECKED ht_status hti_plan_open(const ht_plan *plan, ht_value inputs, ht_run_options *options, hti_run *run,
+                                   hti_open_map **out, ht_error *err);
 HT_CHECKED ht_status hti_map_open_with(hti_run *run, const hti_opening *o, hti_open_map **out, ht_error *err);
 /* All items of the outermost map, however the run's engine does it. */
 HT_CHECKED ht_status hti_map_run(hti_run *run, hti_open_map *root, ht_error *err);
@@ -227,7 +231,8 @@ ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err
 ht_status hti_frame_fail_around(const hti_frame *parent, ht_status status, ht_error *err);
 /* An error of each node around the frame. */
 void hti_frame_tell_around(const hti_frame *frame);
-void hti_frame_release(hti_frame *frame);
+void hti_frame_release(hti_frame *frame); /* its values; it may be used again */
+void hti_frame_free(hti_frame *frame);    /* NULL allowed */
 void hti_body_free(ht_body *body);
 /* The answer of an awaited call; takes value and, copied, the message. */
 HT_CHECKED ht_status hti_body_answer(ht_body *body, ht_value value, ht_status status, const char *message,
@@ -248,6 +253,7 @@ HT_CHECKED ht_status hti_trace_value(ht_trace *trace, ht_value *out, ht_error *e
 void hti_trace_take(const hti_run *run, uint32_t worker, ht_value spans);
 
 /* cached.c; all do nothing without a cache */
+enum { HTI_KEY_CODE, HTI_KEY_ARGUMENTS, HTI_KEY_HEAD }; /* parts of a key in front of its inputs */
 /* NULL: its results are never cached. */
 const char *hti_step_version(const hti_step *step);
 /* Digests what the items of a map share. */

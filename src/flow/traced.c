@@ -12,13 +12,6 @@ static _Thread_local uint32_t this_worker; /* which thread of the run this is; 0
 
 void hti_trace_worker(size_t worker) { this_worker = (uint32_t)worker; }
 
-static uint32_t count_steps(const ht_plan *plan)
-{
-    uint32_t n = 0;
-    for (size_t s = 0; s < plan->n_steps; s++) n += 1 + (plan->steps[s].child ? count_steps(plan->steps[s].child) : 0);
-    return n;
-}
-
 static ht_status name_steps(hti_run *run, const ht_plan *plan, ht_error *err)
 {
     for (size_t s = 0; s < plan->n_steps; s++) {
@@ -34,7 +27,7 @@ static ht_status name_steps(hti_run *run, const ht_plan *plan, ht_error *err)
 ht_status hti_trace_run(hti_run *run, const ht_plan *plan, ht_error *err)
 {
     if (!run->options->trace) return HT_OK;
-    run->step_names = HTI_NEW_ARRAY(const char *, count_steps(plan));
+    run->step_names = HTI_NEW_ARRAY(const char *, hti_plan_count(plan));
     if (!run->step_names) return HTI_NO_MEMORY(err);
     hti_trace_begin(run->options->trace);
     return name_steps(run, plan, err);

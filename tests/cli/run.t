@@ -11,6 +11,19 @@ Pipelines in YAML: run, planned, listed; the same on every engine; a cache; and 
   t.json
   $ hound run bm25.yaml --input ndcg_k=20 --input top_k=100 --cache c
   ndcg_score: 0.405112
+  $ hound plan bm25.yaml --cache c --input ndcg_k=20 --input top_k=50
+  step                                              hits    misses   unknown
+  load_ground_truths                                   1         0         0
+  load_passages                                        1         0         0
+  build_bm25_index                                     1         0         0
+  load_queries                                         1         0         0
+  retrieve_queries/retrieve_bm25                       0       225         0  changed: top_k (225)
+  retrieve_queries/hits_to_predictions                 0         0       225
+  flatten_predictions                                  0         0         1
+  compute_ndcg                                         0         0         1
+  $ hound plan bm25.yaml --cache nowhere; ls nowhere 2>/dev/null
+  hound plan: nowhere: there is no such cache
+  [3]
   $ hound run bm25.yaml -o queries
   queries: a list of 225
   $ hound plan bm25.yaml | head -3

@@ -37,7 +37,7 @@ static char *value_of(uint64_t i, size_t len)
 static void put(ht_cache *cache, uint64_t i, size_t len)
 {
     char *data = value_of(i, len);
-    const ht_cache_entry entry = {key_of(i), data, len, "node"};
+    const ht_cache_entry entry = {.key = key_of(i), .data = data, .len = len, .node = "node"};
     OK(ht_cache_put(cache, &entry, 1, &err));
     free(data);
 }

@@ -451,6 +451,125 @@ static pid_t start_map(const char *dir, int64_t first, size_t n, size_t engine)
     return pid;
 }
 
+/* ---- explained without a call ---- */
+
+/* Rows of the explained run {node: [hits, misses, unknown, changed, never put]}. */
+static void expect_explained(const ht_pipeline *p, const char *inputs, const char *json)
+{
+    const ht_value given = from_json(inputs);
+    const char *names[8];
+    size_t n, n_rows;
+    ht_plan *plan;
+    ht_value rows;
+    (void)ht_value_items(given, &n);
+    for (size_t i = 0; i < n; i++) names[i] = ht_value_field_name(given, i).data;
+    OK(ht_plan_new(p, NULL, 0, names, n, &plan, &err));
+    OK(ht_plan_explain_cache(plan, given, cache, registry, &rows, &err));
+    const ht_value *items = ht_value_items(rows, &n_rows);
+    const char *fields[8];
+    ht_value short_rows[8], all;
+    for (size_t i = 0; i < n_rows; i++) {
+        const ht_value parts[] = {field_of(items[i], "hits"), field_of(items[i], "misses"),
+                                  field_of(items[i], "unknown"), field_of(items[i], "changed"),
+                                  field_of(items[i], "never_put")};
+        fields[i] = ht_value_text(field_of(items[i], "node")).data;
+        OK(ht_value_list(parts, HTI_LEN(parts), &short_rows[i], &err));
+    }
+    OK(ht_value_struct(fields, short_rows, n_rows, &all, &err));
+    for (size_t i = 0; i < n_rows; i++) ht_value_release(short_rows[i]);
+    expect_json(all, json);
+    ht_value_release(all);
+    ht_value_release(rows);
+    ht_plan_release(plan);
+    ht_value_release(given);
+}
+
+static void a_dry_run_tells_what_changed(void **state)
+{
+    (void)state;
+    FOR_ENGINES
+    {
+        static const char *const over_l[] = {"l"};
+        static const ht_rename l_is_x[] = {{"l", "x"}};
+        ht_instance *two, *three;
+        ht_pipeline *inner = new_pipeline("inner"), *p = new_pipeline("kept");
+        open_cache();
+        OK(add_as(inner, KEPT, "b=b(x,a)"));
+        OK(add_as(p, KEPT, "a=a(x,k)"));
+        const ht_as_node as = {HT_DESC(ht_as_node), .inputs = l_is_x, .n_inputs = 1, .map_over = over_l,
+                               .n_map_over = 1};
+        OK(ht_pipeline_add_pipeline(p, inner, &as, &err));
+        OK(add_as(p, KEPT, "c=c(b)"));
+        expect_explained(p, "{\"x\": 1, \"k\": 2, \"l\": [7, 8]}",
+                         "{\"a\": [0, 1, 0, {}, 1], \"inner/b\": [0, 0, 2, {}, 0], \"c\": [0, 0, 1, {}, 0]}");
+        ht_value out, in = from_json("{\"x\": 1, \"k\": 2, \"l\": [7, 8]}");
+        const ht_run_options options = cached(NULL, 0);
+        OK(ht_pipeline_run(p, in, &options, &out, &err));
+        ht_value_release(out);
+        ht_value_release(in);
+        expect_calls("abbc");
+        expect_explained(p, "{\"x\": 1, \"k\": 2, \"l\": [7, 8]}",
+                         "{\"a\": [1, 0, 0, {}, 0], \"inner/b\": [2, 0, 0, {}, 0], \"c\": [1, 0, 0, {}, 0]}");
+        expect_explained(p, "{\"x\": 1, \"k\": 3, \"l\": [7, 8]}",
+                         "{\"a\": [0, 1, 0, {\"k\": 1}, 0], \"inner/b\": [0, 0, 2, {}, 0], \"c\": [0, 0, 1, {}, 0]}");
+        expect_explained(p, "{\"x\": 1, \"k\": 2, \"l\": [8, 9, 10]}",
+                         "{\"a\": [1, 0, 0, {}, 0], \"inner/b\": [1, 2, 0, {\"x\": 2}, 0], \"c\": [0, 0, 1, {}, 0]}");
+        expect_calls(""); /* nothing was called */
+        ht_pipeline_release(inner);
+        ht_pipeline_release(p);
+
+        const ht_input x = {"x", NULL};
+        p = new_pipeline("scaled");
+        OK(ht_registry_instance(registry, "cases.Scaler", ht_value_int(2), &two, &err));
+        OK(ht_registry_instance(registry, "cases.Scaler", ht_value_int(3), &three, &err));
+        OK(ht_pipeline_add_method(p, "scale", two, "scale", &x, "y", &err));
+        expect_with(p, "{\"x\": 5}", options, "{\"y\": 10}");
+        expect_calls("S");
+        ht_pipeline_release(p);
+        p = new_pipeline("scaled");
+        OK(ht_pipeline_add_method(p, "scale", three, "scale", &x, "y", &err));
+        expect_explained(p, "{\"x\": 5}", "{\"scale\": [0, 1, 0, {\"(arguments)\": 1}, 0]}");
+        ht_pipeline_release(p);
+        ht_instance_release(two);
+        ht_instance_release(three);
+
+        ht_node_desc newer = term_nodes[KEPT][0][1][0]; /* under the name of a, another version of it */
+        newer.inputs = &x;
+        newer.version = "1";
+        p = pipeline_of(&newer);
+        expect_with(p, "{\"x\": 1}", options, "{\"o\": \"a(1)\"}");
+        expect_calls("a");
+        ht_pipeline_release(p);
+        newer.version = "2";
+        p = pipeline_of(&newer);
+        expect_explained(p, "{\"x\": 1}", "{\"term.3a10\": [0, 1, 0, {\"(code)\": 1}, 0]}");
+        ht_pipeline_release(p);
+        close_cache();
+    }
+}
+
+static void what_has_no_version_stays_unknown(void **state)
+{
+    (void)state;
+    engine_now = engine_cases;
+    ht_pipeline *p = new_pipeline("free");
+    open_cache();
+    add(p, "a=a(x)");
+    OK(add_as(p, KEPT, "b=b(a)"));
+    OK(add_as(p, KEPT, "c=c(x)"));
+    expect_explained(p, "{\"x\": 1}", "{\"a\": [0, 0, 1, {}, 0], \"b\": [0, 0, 1, {}, 0], \"c\": [0, 1, 0, {}, 1]}");
+    ht_plan *plan;
+    ht_value out;
+    const char *x = "x";
+    OK(ht_plan_new(p, NULL, 0, &x, 1, &plan, &err));
+    assert_int_equal(ht_plan_explain_cache(plan, ht_value_null(), cache, registry, &out, &err), HT_INVALID);
+    assert_non_null(strstr(err.message, "missing input: x"));
+    assert_int_equal(ht_plan_explain_cache(plan, ht_value_null(), NULL, registry, &out, &err), HT_INVALID);
+    ht_plan_release(plan);
+    ht_pipeline_release(p);
+    close_cache();
+}
+
 static void must_end_well(pid_t pid)
 {
     int how;
@@ -547,6 +666,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(case_28_what_looks_alike_is_not_the_same),
         cmocka_unit_test(case_28_how_a_map_goes_is_not_forgotten),
         cmocka_unit_test(case_29_null_is_kept_and_hits_are_cached_events),
+        cmocka_unit_test(a_dry_run_tells_what_changed),
+        cmocka_unit_test(what_has_no_version_stays_unknown),
         cmocka_unit_test(case_30_a_cache_outlives_its_process_three_levels_deep),
         cmocka_unit_test(case_30_threads_and_processes_share_a_cache),
         cmocka_unit_test(case_30_ten_thousand_puts_take_time_in_proportion),
