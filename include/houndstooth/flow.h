@@ -197,6 +197,25 @@ typedef struct ht_rename {
     const char *from, *to;
 } ht_rename;
 
+typedef enum ht_engine {
+    HT_ENGINE_SEQUENTIAL,
+    HT_ENGINE_THREADS,
+    HT_ENGINE_PROCESSES, /* outermost maps are cut into slices that run in worker processes; the rest runs here */
+} ht_engine;
+
+/*
+ * Settings of one nested pipeline that differ from those of the run around it. Its rows then gather among themselves
+ * alone. Not part of a plan's JSON; in worker processes the run's own settings hold.
+ */
+typedef struct ht_nested_run {
+    uint32_t size;
+    bool has_engine;  /* false: engine and n_workers are the run's */
+    ht_engine engine; /* processes: with the run's registry */
+    size_t n_workers; /* as in ht_run_options */
+    bool has_cache;   /* false: the run's */
+    ht_cache *cache;  /* NULL: none; must outlive the pipelines that it is in */
+} ht_nested_run;
+
 /* How a pipeline becomes a node of another. Outer names on the outside: map_over too. */
 typedef struct ht_as_node {
     uint32_t size;
@@ -208,6 +227,7 @@ typedef struct ht_as_node {
     const char *const *map_over; /* [n_map_over]; none: run once */
     size_t n_map_over;
     ht_map_mode map_mode;
+    const ht_nested_run *own; /* copied; NULL: everything is the run's */
 } ht_as_node;
 
 typedef struct ht_pipeline ht_pipeline;
@@ -274,12 +294,6 @@ typedef struct ht_event {
     uint64_t item;    /* index in the innermost map, 0 outside */
     uint64_t n;
 } ht_event;
-
-typedef enum ht_engine {
-    HT_ENGINE_SEQUENTIAL,
-    HT_ENGINE_THREADS,
-    HT_ENGINE_PROCESSES, /* outermost maps are cut into slices that run in worker processes; the rest runs here */
-} ht_engine;
 
 /* Time of a run, for tests: both functions or none. */
 typedef struct ht_clock {

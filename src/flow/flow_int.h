@@ -49,6 +49,8 @@ typedef struct hti_node {
     uint32_t *map_over;                         /* [n_map_over] inputs, in the order given */
     size_t n_map_over;
     ht_map_mode map_mode;
+    bool has_own; /* settings of a nested run */
+    ht_nested_run own;
 } hti_node;
 
 void hti_node_retain(hti_node *node);

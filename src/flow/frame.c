@@ -180,15 +180,19 @@ static ht_status call_step_row(hti_frame *frame, const hti_step *step, ht_error 
     return hti_target_call(&target, 1, columns, out, err);
 }
 
-static ht_status run_child_plain(hti_frame *frame, const hti_step *step, ht_error *err)
+ht_status hti_child_run(hti_run *run, hti_frame *frame, const hti_step *step, ht_error *err)
 {
     hti_open_map *map;
-    HT_TRY(hti_map_open(frame->run, frame, step, &map, err));
-    ht_status status = frame->run->workers && map->mapped ? hti_map_run_remote(frame->run, map, err)
-                                                          : hti_map_run_plain(frame->run, map, err);
+    HT_TRY(hti_map_open(run, frame, step, &map, err));
+    ht_status status = hti_map_run(run, map, err);
     if (status == HT_OK) status = hti_map_finish(map, frame, step, err);
     hti_map_close(map);
     return status;
+}
+
+static ht_status run_child_plain(hti_frame *frame, const hti_step *step, ht_error *err)
+{
+    return step->node->has_own ? hti_nested_run(frame, step, err) : hti_child_run(frame->run, frame, step, err);
 }
 
 /* What becomes of a failed step: HT_OK and the frame goes on (NULL) or is skipped, or the failure. */
@@ -432,7 +436,7 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
 static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *found)
 {
     ht_error why = {HT_OK, ""};
-    if (frame->run->workers && step->node->n_map_over) {
+    if ((frame->run->workers && step->node->n_map_over) || step->node->has_own) {
         const ht_status ran = settle(frame, step, run_child_plain(frame, step, &why));
         return ran == HT_OK ? GOES_ON : fail_with(found, frame, ran, &why);
     }

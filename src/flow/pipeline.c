@@ -336,6 +336,8 @@ static ht_status make_pipeline_node(ht_pipeline *inner, const ht_as_node *as, co
     if (!node) return HTI_NO_MEMORY(err);
     hti_pipeline_retain(inner);
     node->inner = inner;
+    node->has_own = as->own != NULL;
+    if (as->own) node->own = *as->own;
     const ht_status status = fill_pipeline(node, graph, as, err);
     if (status != HT_OK) {
         hti_node_release(node);

@@ -266,15 +266,37 @@ static ht_status read_mode(const reader *r, const hti_yaml_node *node, ht_map_mo
     return HT_OK;
 }
 
+static ht_status read_engine(const reader *r, const hti_yaml_node *node, ht_nested_run *out, ht_error *err)
+{
+    static const char *const names[] = {"sequential", "threads", "processes"};
+    const hti_yaml_node *engine, *workers;
+    size_t at = 0;
+    HT_TRY(hti_yaml_get(r->yaml, node, "engine", HTI_YAML_STRING, &engine, err));
+    HT_TRY(hti_yaml_get(r->yaml, node, "workers", HTI_YAML_INT, &workers, err));
+    if (workers && !engine) return hti_yaml_fail(r->yaml, workers, err, "\"workers\" without \"engine\"");
+    if (workers && (workers->as.integer < 1 || workers->as.integer > 4096))
+        return hti_yaml_fail(r->yaml, workers, err, "\"workers\" is 1 to 4096");
+    if (!engine) return HT_OK;
+    while (at < HTI_LEN(names) && strcmp(engine->as.text.data, names[at]) != 0) at++;
+    if (at == HTI_LEN(names))
+        return hti_yaml_fail(r->yaml, engine, err, "\"engine\" is sequential, threads or processes");
+    out->has_engine = true;
+    out->engine = (ht_engine)at;
+    out->n_workers = workers ? (size_t)workers->as.integer : 0;
+    return HT_OK;
+}
+
 static ht_status read_nested(reader *r, const hti_yaml_node *node, ht_pipeline *into, ht_error *err)
 {
-    static const char *const keys[] = {"pipeline", "name", "inputs", "outputs", "map_over", "mode"};
+    static const char *const keys[] = {"pipeline", "name", "inputs", "outputs",
+                                       "map_over", "mode", "engine", "workers"};
     const hti_yaml_node *inner;
     ht_rename in_names[HTI_MAX_INPUTS], out_names[HTI_MAX_OUTPUTS];
     const char *over[HTI_MAX_INPUTS];
     ht_text name = {"pipeline", 8};
     ht_as_node as = {HT_DESC(ht_as_node), .inputs = in_names, .outputs = out_names, .map_over = over};
     ht_pipeline *made;
+    ht_nested_run own = {HT_DESC(ht_nested_run)};
     ht_error why = {HT_OK, ""};
     HT_TRY(hti_yaml_unknown_key(r->yaml, node, keys, HTI_LEN(keys), err));
     HT_TRY(hti_yaml_need(r->yaml, node, "pipeline", HTI_YAML_MAP, &inner, err));
@@ -283,6 +305,8 @@ static ht_status read_nested(reader *r, const hti_yaml_node *node, ht_pipeline *
     HT_TRY(renames_of(r, value_at(node, "outputs"), "\"outputs\"", out_names, HTI_LEN(out_names), &as.n_outputs, err));
     HT_TRY(names_of(r, value_at(node, "map_over"), "\"map_over\"", over, HTI_LEN(over), &as.n_map_over, err));
     HT_TRY(read_mode(r, node, &as.map_mode, err));
+    HT_TRY(read_engine(r, node, &own, err));
+    if (own.has_engine) as.own = &own;
     as.name = name.data;
     HT_TRY(read_pipeline(r, inner, name.data, &made, err));
     const ht_status status = ht_pipeline_add_pipeline(into, made, &as, &why);

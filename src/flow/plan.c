@@ -260,7 +260,7 @@ static ht_status link_child(ht_plan *plan, hti_step *step, ht_error *err)
 bool hti_step_may_park(const hti_step *step)
 {
     const ht_forms *forms = &step->node->forms;
-    if (step->child) return step->child->may_park;
+    if (step->child) return step->child->may_park && !step->node->has_own;
     return !step->node->chosen.whole && (hti_gathers(forms) || forms->start || forms->body);
 }
 

@@ -84,7 +84,7 @@ static ht_status end_map(hti_run *run, hti_open_map *map, ht_error *err)
 {
     hti_frame *parent = map->parent;
     remove_map(run, map);
-    if (!parent) return HT_OK;
+    if (map == run->root) return HT_OK;
     const ht_status status = hti_map_finish(map, parent, &parent->map->plan->steps[parent->step], err);
     hti_map_close(map);
     parent->answered = true;
@@ -99,7 +99,7 @@ static ht_status admit_items(hti_run *run, ht_error *err)
     HT_TRY(sort_fresh_maps(run, err));
     for (hti_open_map *map = run->first, *after; map; map = after) {
         after = map->after;
-        if (map->parent && map->parent->root->doomed) { /* nobody wants the rest */
+        if (map != run->root && map->parent->root->doomed) { /* nobody wants the rest */
             map->n_done += map->n - map->next;
             map->next = map->n;
         }
@@ -272,6 +272,7 @@ static void abandon(hti_run *run, const hti_open_map *root, ht_status why)
 
 ht_status hti_rounds_run(hti_run *run, hti_open_map *root, ht_error *err)
 {
+    run->root = root;
     add_map(run, root);
     const ht_status status = run_all(run, root, err);
     if (status != HT_OK) abandon(run, root, status);

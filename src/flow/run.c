@@ -203,7 +203,7 @@ ht_status hti_map_admit(hti_run *run, hti_open_map *map, hti_frame **out, ht_err
     }
     frame->run = run;
     frame->map = map;
-    frame->root = map->parent ? map->parent->root : frame;
+    frame->root = map->parent && map->parent->run == run ? map->parent->root : frame;
     frame->next = NULL;
     frame->item = map->next++;
     frame->step = 0;
@@ -461,15 +461,25 @@ void hti_run_deinit(hti_run *run)
 }
 
 /* What travels to other processes is looked at before anything runs. */
-static ht_status prepare_workers(hti_run *run, const ht_plan *plan, const root_inputs *in, ht_error *err)
+static ht_status check_workers(const ht_run_options *options, const ht_plan *plan, const root_inputs *in, ht_error *err)
 {
-    const ht_run_options *options = run->options;
     if (!options->registry) return HT_FAIL(err, INVALID, "the processes engine needs a registry");
     HT_TRY(hti_plan_check_remote(plan, options->registry, err));
     for (size_t i = 0; i < in->n; i++) {
         const ht_status status = hti_value_can_travel(in->values[i], err);
         if (status != HT_OK) return hti_fail_context(err, status, "input '%s'", in->names[i]);
     }
+    return HT_OK;
+}
+
+static ht_status set_engine(hti_run *run, const ht_run_options *options, ht_pool **own_pool, ht_error *err)
+{
+    if (options->engine == HT_ENGINE_THREADS) {
+        if (!options->pool) HT_TRY(ht_pool_new(options->n_workers, own_pool, err));
+        run->pool = options->pool ? options->pool : *own_pool;
+    }
+    if (options->engine != HT_ENGINE_PROCESSES) return HT_OK;
+    if (!options->registry) return HT_FAIL(err, INVALID, "the processes engine needs a registry");
     run->n_workers = options->n_workers ? options->n_workers : hti_cpu_count();
     return hti_registry_workers(options->registry, run->n_workers, &run->workers, err);
 }
@@ -480,13 +490,51 @@ static ht_status start_run(const ht_run_options *options, const ht_plan *plan, c
     hti_run run;
     ht_pool *own = NULL;
     ht_status status = hti_run_init(&run, options, err);
-    if (status == HT_OK && options->engine == HT_ENGINE_THREADS) {
-        if (!options->pool) status = ht_pool_new(options->n_workers, &own, err);
-        run.pool = options->pool ? options->pool : own;
-    }
-    if (status == HT_OK && options->engine == HT_ENGINE_PROCESSES) status = prepare_workers(&run, plan, in, err);
+    if (status == HT_OK && options->engine == HT_ENGINE_PROCESSES) status = check_workers(options, plan, in, err);
+    if (status == HT_OK) status = set_engine(&run, options, &own, err);
     if (status == HT_OK) status = run_planned(&run, plan, in, out, err);
     ht_pool_free(own);
+    hti_run_deinit(&run);
+    return status;
+}
+
+/* What happens inside is told to those around, one thread at a time. */
+static void tell_outer(void *ud, const ht_event *event)
+{
+    hti_run *outer = ud;
+    hti_mutex_lock(outer->lock);
+    outer->options->event(outer->options->ud, event);
+    hti_mutex_unlock(outer->lock);
+}
+
+ht_status hti_nested_run(hti_frame *frame, const hti_step *step, ht_error *err)
+{
+    hti_run *outer = frame->run, run;
+    const ht_nested_run *own = &step->node->own;
+    ht_run_options options = *outer->options;
+    ht_pool *own_pool = NULL;
+    if (own->has_engine) {
+        options.engine = own->engine;
+        options.n_workers = own->n_workers;
+        options.pool = NULL;
+    } else {
+        options.pool = outer->pool;
+    }
+    if (own->has_cache) options.cache = own->cache;
+    options.errors = HT_ERRORS_RAISE;
+    options.result = NULL;
+    options.timeout_ms = 0;
+    if (options.event) options.event = tell_outer;
+    options.ud = outer;
+    ht_status status = hti_run_init(&run, &options, err);
+    run.deadline = outer->deadline;
+    run.step_names = outer->step_names;
+    if (status == HT_OK) status = set_engine(&run, &options, &own_pool, err);
+    if (status == HT_OK && run.workers) status = hti_plan_check_remote(step->child, options.registry, err);
+    if (status == HT_OK) status = hti_child_run(&run, frame, step, err);
+    hti_cache_flush(&run);
+    ht_pool_free(own_pool);
+    run.step_names = NULL; /* the outer run's */
     hti_run_deinit(&run);
     return status;
 }

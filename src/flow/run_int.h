@@ -144,6 +144,7 @@ struct hti_run {
     hti_workers *workers; /* [n_workers] of the processes engine, else NULL */
     size_t n_workers;
     size_t window, batch_max;
+    const hti_open_map *root;   /* of rounds */
     hti_open_map *first, *last; /* open maps, in the order in which they admit items */
     size_t n_fresh;             /* of the last ones, opened since the last admission */
     size_t n_leaf;
@@ -217,6 +218,8 @@ void hti_map_take(hti_open_map *map, hti_frame *frame);
 HT_CHECKED ht_status hti_map_deliver(hti_run *run, hti_open_map *map, ht_error *err);
 /* A map whose items have all ended: one value for each of the plan's outputs. */
 HT_CHECKED ht_status hti_map_result(hti_open_map *map, size_t output, ht_value *out, ht_error *err);
+/* A nested pipeline with settings of its own, from its inputs to its outputs, on this thread. */
+HT_CHECKED ht_status hti_nested_run(hti_frame *frame, const hti_step *step, ht_error *err);
 /* Its results into the step's outputs of the parent. */
 HT_CHECKED ht_status hti_map_finish(hti_open_map *map, hti_frame *parent, const hti_step *step, ht_error *err);
 void hti_map_close(hti_open_map *map);
@@ -225,6 +228,8 @@ void hti_run_event(hti_run *run, ht_event_kind kind, const hti_frame *frame, con
 /* frame.c */
 /* Runs the frame until it ends, fails or parks, and notes in `found` which. */
 void hti_frame_run(hti_frame *frame, hti_found *found);
+/* A nested pipeline in `run`, from its inputs to its outputs, on this thread; its steps must not wait for others. */
+HT_CHECKED ht_status hti_child_run(hti_run *run, hti_frame *frame, const hti_step *step, ht_error *err);
 /* Puts "node 'x', item 3" in front of a message. */
 ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err);
 /* The same for the maps around a frame: "in 'x', item 3". */

@@ -410,6 +410,57 @@ static void case_23_the_run_s_cache_and_events_reach_inside(void **state)
     }
 }
 
+static void case_23_what_a_nested_pipeline_sets_itself_holds_inside(void **state)
+{
+    (void)state;
+    FOR_ENGINES
+    {
+        for (size_t e = 0; e < HTI_LEN(engine_cases); e++) {
+            ht_cache *kept, *outer;
+            ht_pipeline *inner = new_pipeline("inner"), *p = new_pipeline("outer");
+            OK(ht_cache_memory(NULL, &kept, &err));
+            OK(ht_cache_memory(NULL, &outer, &err));
+            OK(add_as(inner, KEPT, "y=a(x)"));
+            OK(add_as(inner, KEPT_DUAL, "z=b(y)"));
+            const ht_nested_run own = {HT_DESC(ht_nested_run),
+                                       .has_engine = true,
+                                       .engine = engine_cases[e].engine,
+                                       .n_workers = engine_cases[e].n_workers,
+                                       .has_cache = true,
+                                       .cache = kept};
+            const char *const over[] = {"x"};
+            const ht_as_node as = {HT_DESC(ht_as_node), .map_over = over, .n_map_over = 1, .own = &own};
+            nest(p, inner, &as);
+            OK(add_as(p, KEPT, "w=c(z)"));
+            for (int round = 0; round < 2; round++) {
+                counted c = {0};
+                ht_run_options options = on();
+                options.cache = outer;
+                options.event = count_event;
+                options.ud = &c;
+                (void)take_calls();
+                expect_with(p, "{\"x\": [1, 2]}", options,
+                            "{\"y\": [\"a(1)\", \"a(2)\"], \"z\": [\"b(a(1))\", \"b(a(2))\"], "
+                            "\"w\": \"c([b(a(1)),b(a(2))])\"}");
+                assert_int_equal(count_calls(take_calls(), 'a'), round && e < 3 ? 0 : 2); /* memory stays here */
+                assert_int_equal(c.maps, 1);
+                assert_int_equal(c.cached, !round ? 0 : e < 3 ? 5 : 1);
+                assert_int_equal(c.ended, c.started);
+            }
+            ht_cache_stats stats;
+            OK(ht_cache_get_stats(outer, &stats, &err));
+            assert_int_equal(stats.entries, 1); /* w alone */
+            OK(ht_cache_get_stats(kept, &stats, &err));
+            assert_int_equal(stats.entries, e < 3 ? 4 : 0);
+            refuse_with(p, "{\"x\": [1, 13]}", on(), HT_FAILED, "in 'inner': node 'a', item 1: thirteen is refused");
+            ht_cache_close(kept);
+            ht_cache_close(outer);
+            ht_pipeline_release(p);
+            ht_pipeline_release(inner);
+        }
+    }
+}
+
 /* ---- binding ---- */
 
 static void case_24_bound_values_add_up_and_are_overridden(void **state)
@@ -461,6 +512,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(case_21_unread_inner_outputs_are_pruned_unless_asked_for),
         cmocka_unit_test(case_22_what_is_bound_inside_is_hidden),
         cmocka_unit_test(case_23_the_run_s_cache_and_events_reach_inside),
+        cmocka_unit_test(case_23_what_a_nested_pipeline_sets_itself_holds_inside),
         cmocka_unit_test(case_24_bound_values_add_up_and_are_overridden),
     };
     return cases_end(cmocka_run_group_tests(tests, NULL, NULL));
