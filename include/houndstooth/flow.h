@@ -137,7 +137,7 @@ typedef struct ht_class {
     const ht_parameter *parameters; /* [n_parameters] of the arguments, a struct: checked and completed by defaults */
     size_t n_parameters;            /* 0: any arguments */
     bool use_process;               /* objects live in processes of their own; needs ht_registry_instance */
-    uint32_t gpus;                  /* GPU slots that an object holds */
+    double gpus;                    /* that an object holds from its making on: a share of one, or a whole number */
 } ht_class;
 
 /* A spec: class and arguments (any value, usually a struct), nothing loaded. The class must outlive it. Counted. */
@@ -161,6 +161,11 @@ typedef void (*ht_done_fn)(void *ud, ht_status status, ht_value out, const char 
  */
 HT_API HT_CHECKED ht_status ht_instance_start(ht_instance *instance, const char *method, const ht_value *args,
                                               size_t n_args, ht_done_fn done, void *ud, ht_error *err);
+/*
+ * The first GPU that the object being made or called on this thread holds, numbered as this process sees them; -1: none.
+ * A class with use_process sees its own alone (CUDA_VISIBLE_DEVICES is set for its processes).
+ */
+HT_API int32_t ht_current_device(void);
 typedef struct ht_instance_stats {
     uint64_t objects, rows_alone, batches, batch_rows, starts; /* objects made; calls by form */
 } ht_instance_stats;

@@ -17,7 +17,7 @@ typedef struct hti_workers hti_workers;
 typedef struct hti_workers_options {
     const char *const *argv; /* NULL-ended; argv[0] is the program's path, or looked up in PATH where it has no slash */
     size_t n;                /* children at most, each started when there is work for it; at least 1 */
-    const char *const *env;  /* NULL-ended "NAME=value" on top of ours; NULL: none */
+    const char *const *env;  /* [n + 1], NULL-ended: for each child a "NAME=value" on top of ours; NULL: none */
     /* Whole lines that a child prints; called by one thread at a time. NULL: to our stderr as "[worker 1] line". */
     void (*line)(void *ud, size_t worker, ht_text line);
     void *ud;

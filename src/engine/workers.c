@@ -172,9 +172,12 @@ static bool is_alive(const child *c) { return c->os.pid != 0; }
 
 static ht_status start_child(hti_workers *w, child *c, ht_error *err)
 {
-    const char *const *argv, *const *env;
+    const char *const *argv;
+    const size_t at = (size_t)(c - w->children);
+    size_t n_env = 0;
+    while (n_env <= at && w->env[n_env]) n_env++;
+    const char *const env[2] = {n_env > at ? w->env[at] : NULL, NULL};
     memcpy(&argv, &w->argv, sizeof argv);
-    memcpy(&env, &w->env, sizeof env);
     c->is_ready = c->has_failed = false;
     c->n_known = 0;
     c->timed_out = NULL;

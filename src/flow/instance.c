@@ -18,6 +18,12 @@ struct ht_instance {
     hti_cond *changed;
     void **free; /* [n_free] objects that nobody uses */
     size_t n_free, n_made, limit;
+    struct holding {
+        void *self; /* of a live object */
+        hti_gpus gpus;
+        int32_t before; /* the device of what called it */
+        bool is_live;
+    } * held;              /* [limit] of a class with GPUs, else NULL; of one in processes, what its children hold */
     ht_error failure;      /* of the making; HT_OK: none */
     ht_registry *registry; /* that made it, NULL: none */
     hti_workers *workers;  /* of a class with processes of its own, from the first call on */
@@ -31,6 +37,8 @@ static void free_instance(ht_instance *instance)
     for (size_t i = 0; i < instance->n_free; i++)
         if (instance->cls->fini) instance->cls->fini(instance->free[i]);
     hti_workers_free(instance->workers);
+    for (size_t i = 0; instance->held && i < instance->limit; i++) hti_gpus_give(&instance->held[i].gpus);
+    hti_free(instance->held);
     ht_writer_free(instance->job);
     ht_value_release(instance->args);
     hti_cond_free(instance->changed);
@@ -42,6 +50,7 @@ static void free_instance(ht_instance *instance)
 ht_status hti_class_check(const ht_class *cls, ht_error *err)
 {
     if (!cls->name || !*cls->name || !cls->init) return HT_FAIL(err, INVALID, "a class needs a name and init");
+    HT_TRY(hti_gpus_check(cls->name, cls->gpus, err));
     for (size_t i = 0; i < cls->n_methods; i++) {
         const ht_method *method = &cls->methods[i];
         const ht_forms *forms = &method->forms;
@@ -72,9 +81,10 @@ ht_status ht_instance_new(const ht_class *cls, ht_value args, ht_instance **out,
     instance->cls = cls;
     instance->limit = HTI_MAX(cls->max_concurrency, 1);
     instance->free = HTI_NEW_ARRAY(void *, instance->limit);
+    if (cls->gpus > 0) instance->held = hti_alloc_zero(hti_mul(instance->limit, sizeof *instance->held));
     instance->lock = hti_mutex_new();
     instance->changed = hti_cond_new();
-    if (!instance->free || !instance->lock || !instance->changed) {
+    if (!instance->free || !instance->lock || !instance->changed || (cls->gpus > 0 && !instance->held)) {
         free_instance(instance);
         return HTI_NO_MEMORY(err);
     }
@@ -186,18 +196,34 @@ ht_instance *ht_value_instance(ht_value value) { return ht_value_object(value, &
 
 /* ---- live objects ---- */
 
+/* The record of a live object, or a free one for `self` NULL; NULL: the class has no GPUs. */
+static struct holding *holding_of(const ht_instance *instance, bool is_live, const void *self)
+{
+    for (size_t i = 0; instance->held && i < instance->limit; i++)
+        if (instance->held[i].is_live == is_live && (!is_live || instance->held[i].self == self))
+            return &instance->held[i];
+    return NULL;
+}
+
 /* With the lock held: makes one object in the place that the caller reserved in n_made. */
-static ht_status make_object(ht_instance *instance, void **self, ht_error *err)
+static ht_status make_object(ht_instance *instance, struct holding *holding, void **self, ht_error *err)
 {
     ht_error why = {HT_OK, ""};
     void *made = NULL;
     hti_mutex_unlock(instance->lock);
+    const int32_t before = hti_device_enter(holding ? hti_gpus_first(&holding->gpus) : ht_current_device());
     const ht_status status = instance->cls->init(&made, instance->args, &why);
+    (void)hti_device_enter(before);
     hti_mutex_lock(instance->lock);
     if (status == HT_OK) {
         instance->stats.objects++;
+        if (holding) holding->self = made;
         *self = made;
         return HT_OK;
+    }
+    if (holding) {
+        hti_gpus_give(&holding->gpus);
+        holding->is_live = false;
     }
     instance->n_made--;
     (void)hti_fail(&instance->failure, status, "class '%s' cannot be initialised: %.800s", instance->cls->name,
@@ -207,21 +233,56 @@ static ht_status make_object(ht_instance *instance, void **self, ht_error *err)
     return status;
 }
 
+/* With the lock held: GPUs for one more object. LIMIT is told where there is none yet, else the others are waited for. */
+static ht_status reserve_gpus(ht_instance *instance, struct holding **out, bool *wait, ht_error *err)
+{
+    hti_gpus gpus;
+    *out = NULL;
+    *wait = false;
+    if (!instance->held) return HT_OK;
+    const ht_status status = hti_gpus_take(instance->cls->name, instance->cls->gpus, &gpus, err);
+    *wait = status == HT_LIMIT && instance->n_made > 0;
+    if (status != HT_OK) return *wait ? HT_OK : status;
+    *out = holding_of(instance, false, NULL);
+    HT_ASSERT(*out);
+    **out = (struct holding){.gpus = gpus, .is_live = true};
+    return HT_OK;
+}
+
+/* With the lock held: an object that is free, or a place for a new one (*self NULL). */
+static ht_status find_place(ht_instance *instance, void **self, struct holding **holding, bool *made, ht_error *err)
+{
+    for (;;) {
+        bool wait = instance->n_made == instance->limit;
+        *made = instance->n_free > 0;
+        if (instance->failure.status != HT_OK) {
+            if (err) *err = instance->failure;
+            return instance->failure.status;
+        }
+        if (*made) {
+            *self = instance->free[--instance->n_free];
+            return HT_OK;
+        }
+        if (!wait) HT_TRY(reserve_gpus(instance, holding, &wait, err));
+        if (!wait) {
+            instance->n_made++;
+            return HT_OK;
+        }
+        hti_cond_wait(instance->changed, instance->lock);
+    }
+}
+
 ht_status hti_instance_take(ht_instance *instance, void **self, ht_error *err)
 {
-    ht_status status = HT_OK;
+    struct holding *holding = NULL;
+    bool made;
     *self = NULL;
     hti_mutex_lock(instance->lock);
-    while (instance->failure.status == HT_OK && instance->n_free == 0 && instance->n_made == instance->limit)
-        hti_cond_wait(instance->changed, instance->lock);
-    if (instance->failure.status != HT_OK) {
-        if (err) *err = instance->failure;
-        status = instance->failure.status;
-    } else if (instance->n_free) {
-        *self = instance->free[--instance->n_free];
-    } else {
-        instance->n_made++;
-        status = make_object(instance, self, err);
+    ht_status status = find_place(instance, self, &holding, &made, err);
+    if (status == HT_OK && !made) status = make_object(instance, holding, self, err);
+    if (status == HT_OK && instance->held) {
+        holding = holding_of(instance, true, *self);
+        if (holding) holding->before = hti_device_enter(hti_gpus_first(&holding->gpus));
     }
     hti_mutex_unlock(instance->lock);
     return status;
@@ -230,12 +291,47 @@ ht_status hti_instance_take(ht_instance *instance, void **self, ht_error *err)
 void hti_instance_give(ht_instance *instance, void *self)
 {
     hti_mutex_lock(instance->lock);
+    const struct holding *holding = holding_of(instance, true, self);
+    if (holding) (void)hti_device_enter(holding->before);
     instance->free[instance->n_free++] = self;
     hti_cond_signal(instance->changed);
     hti_mutex_unlock(instance->lock);
 }
 
 /* ---- processes of its own ---- */
+
+/* With the lock held: as many children as there are GPUs for, each with its own; without GPUs an empty list. */
+static ht_status start_children(ht_instance *instance, ht_error *err)
+{
+    hti_arena arena;
+    ht_status status = HT_OK;
+    size_t n = 0;
+    hti_arena_init(&arena);
+    const char **each = HTI_ARENA_ARRAY(&arena, const char *, instance->limit + 1);
+    if (!each) status = HTI_NO_MEMORY(err);
+    for (; status == HT_OK && n < instance->limit; n++) {
+        hti_gpus gpus = {.share = 0};
+        hti_buffer text;
+        if (instance->held) {
+            status = hti_gpus_take(instance->cls->name, instance->cls->gpus, &gpus, err);
+            if (status != HT_OK) break;
+            instance->held[n].gpus = gpus;
+        }
+        hti_buffer_init(&text);
+        hti_gpus_variable(&gpus, &text);
+        status = hti_buffer_status(&text, err);
+        each[n] = status == HT_OK ? hti_arena_text(&arena, hti_buffer_view(&text)) : NULL;
+        hti_buffer_deinit(&text);
+        if (status == HT_OK && !each[n]) status = HTI_NO_MEMORY(err);
+    }
+    if (status == HT_LIMIT && n > 0) status = HT_OK; /* fewer, then */
+    if (each) each[n] = NULL;
+    if (status == HT_OK) status = hti_registry_start(instance->registry, n, each, &instance->workers, err);
+    for (size_t i = 0; status != HT_OK && instance->held && i < instance->limit; i++)
+        hti_gpus_give(&instance->held[i].gpus);
+    hti_arena_deinit(&arena);
+    return status;
+}
 
 /* With the lock held: the job {instance} and the children that know it. */
 static ht_status start_away(ht_instance *instance, ht_error *err)
@@ -261,7 +357,7 @@ static ht_status start_away(ht_instance *instance, ht_error *err)
     }
     const void *data = ht_writer_data(instance->job, &len);
     HT_TRY(hti_bytes_key(data, len, &instance->key, err));
-    return hti_registry_start(instance->registry, instance->limit, &instance->workers, err);
+    return start_children(instance, err);
 }
 
 ht_status hti_instance_workers(ht_instance *instance, hti_workers **out, hti_work *work, ht_error *err)

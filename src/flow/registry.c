@@ -78,7 +78,8 @@ ht_status ht_registry_new(ht_registry **out, ht_error *err)
 void ht_registry_free(ht_registry *registry)
 {
     if (!registry) return;
-    hti_workers_free(registry->workers);
+    for (size_t i = 0; i < registry->n_sets; i++) hti_workers_free(registry->sets[i].workers);
+    hti_free(registry->sets);
     hti_serve_end(registry);
     for (size_t i = 0; i < registry->n_interned; i++) ht_instance_release(registry->interned[i].instance);
     for (size_t i = 0; i < registry->n_plugins; i++) hti_free(registry->plugins[i]);

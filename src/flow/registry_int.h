@@ -38,10 +38,13 @@ struct ht_registry {
     bool is_program, in_worker; /* workers are this program; this is one */
     hti_kept_job jobs[HTI_KEPT_JOBS];
     uint64_t n_served;
-    ht_cache *cache;      /* the one that jobs named last, NULL: none */
-    hti_workers *workers; /* of the processes engine */
-    size_t n_workers;
+    ht_cache *cache; /* the one that jobs named last, NULL: none */
     hti_mutex *lock; /* guards what follows */
+    struct hti_worker_set {
+        hti_workers *workers;
+        size_t n;
+    } * sets; /* [n_sets] of the processes engine, by how many there are */
+    size_t n_sets, cap_sets;
     hti_interned *interned;
     size_t n_interned, cap_interned;
     char **plugins; /* [n_plugins] paths, owned */
@@ -51,9 +54,25 @@ struct ht_registry {
 #define HTI_WORKER_FLAG "--hound-worker"
 enum { HTI_WORKER_FD = 3 };
 HT_CHECKED ht_status hti_bytes_key(const void *data, size_t len, ht_key *out, ht_error *err);
+/* gpu_slots.c: what one object holds. */
+typedef struct hti_gpus {
+    uint64_t devices; /* by bit */
+    double share;     /* of each */
+} hti_gpus;
+HT_CHECKED ht_status hti_gpus_check(const char *class_name, double gpus, ht_error *err);
+/* UNSUPPORTED: there are not so many; LIMIT: others hold them. */
+HT_CHECKED ht_status hti_gpus_take(const char *class_name, double gpus, hti_gpus *out, ht_error *err);
+void hti_gpus_give(hti_gpus *gpus);
+int32_t hti_gpus_first(const hti_gpus *gpus); /* -1: none */
+/* "CUDA_VISIBLE_DEVICES=..." for a child that has these alone. */
+void hti_gpus_variable(const hti_gpus *gpus, hti_buffer *into);
+/* What ht_current_device says from here on; the value before. */
+int32_t hti_device_enter(int32_t device);
 /* remote.c: the workers of maps, and those of an instance in processes of its own. */
 HT_CHECKED ht_status hti_registry_workers(ht_registry *registry, size_t n, hti_workers **out, ht_error *err);
-HT_CHECKED ht_status hti_registry_start(ht_registry *registry, size_t n, hti_workers **out, ht_error *err);
+/* each: the `env` of hti_workers_options. */
+HT_CHECKED ht_status hti_registry_start(ht_registry *registry, size_t n, const char *const *each, hti_workers **out,
+                                        ht_error *err);
 /* instance.c: whether calls go to another process, and its workers with the job of such a call. */
 bool hti_instance_is_away(const ht_instance *instance);
 ht_registry *hti_instance_registry(const ht_instance *instance); /* NULL: none made it */

@@ -401,7 +401,7 @@ ht_status hti_map_run_remote(hti_run *run, hti_open_map *map, ht_error *err)
 
 /* ---- workers ---- */
 
-ht_status hti_registry_start(ht_registry *registry, size_t n, hti_workers **out, ht_error *err)
+ht_status hti_registry_start(ht_registry *registry, size_t n, const char *const *each, hti_workers **out, ht_error *err)
 {
     const char **argv = HTI_NEW_ARRAY(const char *, 3 + 2 * registry->n_plugins);
     size_t k = 0;
@@ -414,25 +414,54 @@ ht_status hti_registry_start(ht_registry *registry, size_t n, hti_workers **out,
         argv[k++] = registry->plugins[i];
     }
     argv[k] = NULL;
-    const hti_workers_options options = {.argv = argv, .n = n};
+    const hti_workers_options options = {.argv = argv, .n = n, .env = each};
     const ht_status status = hti_workers_new(&options, out, err);
     hti_free(argv);
     return status;
 }
 
+/* Workers of maps share the GPUs in turn. */
+static ht_status start_sharing(ht_registry *registry, size_t n, hti_workers **out, ht_error *err)
+{
+    const size_t n_gpus = hti_gpu_count();
+    hti_arena arena;
+    hti_arena_init(&arena);
+    const char **each = n_gpus ? HTI_ARENA_ARRAY(&arena, const char *, n + 1) : NULL;
+    ht_status status = n_gpus && !each ? HTI_NO_MEMORY(err) : HT_OK;
+    if (each) each[n] = NULL;
+    for (size_t w = 0; status == HT_OK && w < n && n_gpus; w++) {
+        const hti_gpus one = {.devices = (uint64_t)1 << w % n_gpus};
+        hti_buffer text;
+        hti_buffer_init(&text);
+        hti_gpus_variable(&one, &text);
+        status = hti_buffer_status(&text, err);
+        each[w] = status == HT_OK ? hti_arena_text(&arena, hti_buffer_view(&text)) : NULL;
+        hti_buffer_deinit(&text);
+        if (status == HT_OK && !each[w]) status = HTI_NO_MEMORY(err);
+    }
+    if (status == HT_OK) status = hti_registry_start(registry, n, each, out, err);
+    hti_arena_deinit(&arena);
+    return status;
+}
+
+/* With the lock held. Other runs may be using sets of other sizes, so each stays. */
+static ht_status find_set(ht_registry *registry, size_t n, hti_workers **out, ht_error *err)
+{
+    for (size_t i = 0; i < registry->n_sets; i++) {
+        *out = registry->sets[i].workers;
+        if (registry->sets[i].n == n) return HT_OK;
+    }
+    HT_TRY(hti_reserve(&registry->sets, &registry->cap_sets, registry->n_sets + 1, sizeof *registry->sets, err));
+    HT_TRY(start_sharing(registry, n, out, err));
+    registry->sets[registry->n_sets].workers = *out;
+    registry->sets[registry->n_sets++].n = n;
+    return HT_OK;
+}
+
 ht_status hti_registry_workers(ht_registry *registry, size_t n, hti_workers **out, ht_error *err)
 {
-    ht_status status = HT_OK;
     hti_mutex_lock(registry->lock);
-    if (registry->workers && registry->n_workers != n) {
-        hti_workers_free(registry->workers);
-        registry->workers = NULL;
-    }
-    if (!registry->workers) {
-        status = hti_registry_start(registry, n, &registry->workers, err);
-        registry->n_workers = n;
-    }
-    *out = registry->workers;
+    const ht_status status = find_set(registry, n, out, err);
     hti_mutex_unlock(registry->lock);
     return status;
 }

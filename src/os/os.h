@@ -195,6 +195,10 @@ typedef enum hti_cpu { HTI_CPU_SCALAR, HTI_CPU_AVX2, HTI_CPU_AVX512, HTI_CPU_AMX
 hti_cpu hti_cpu_level(void);
 /* CPUs that this process may run on, at least 1. */
 size_t hti_cpu_count(void);
+/* GPUs that this process may use (HT_GPUS, CUDA_VISIBLE_DEVICES, the driver's device files), and a device's name. */
+enum { HTI_MAX_GPUS = 64 };
+size_t hti_gpu_count(void);
+void hti_gpu_name(size_t device, char *text, size_t cap);
 /* The processor's name as the system tells it, "" if unknown; static. */
 const char *hti_cpu_model(void);
 
