@@ -162,8 +162,8 @@ typedef void (*ht_done_fn)(void *ud, ht_status status, ht_value out, const char 
 HT_API HT_CHECKED ht_status ht_instance_start(ht_instance *instance, const char *method, const ht_value *args,
                                               size_t n_args, ht_done_fn done, void *ud, ht_error *err);
 /*
- * The first GPU that the object being made or called on this thread holds, numbered as this process sees them; -1: none.
- * A class with use_process sees its own alone (CUDA_VISIBLE_DEVICES is set for its processes).
+ * The first GPU that the object being made or called on this thread holds, numbered as this process sees them; -1:
+ * none. A class with use_process sees its own alone (CUDA_VISIBLE_DEVICES is set for its processes).
  */
 HT_API int32_t ht_current_device(void);
 typedef struct ht_instance_stats {

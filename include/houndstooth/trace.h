@@ -26,7 +26,7 @@ typedef enum ht_span_kind {
     HT_SPAN_LOAD,  /* the making of an instance */
     HT_SPAN_SLICE, /* a slice of a map in another process; n: its items */
     HT_SPAN_CACHE, /* results taken from the cache; n: how many */
-    HT_SPAN_WAIT,  /* a call from parking to its batch's start; n: 1 */
+    HT_SPAN_WAIT,  /* from the parking of a batch's first row to the batch's call; n: its rows */
 } ht_span_kind;
 
 typedef struct ht_span {

@@ -225,6 +225,15 @@ static void tell_event(hti_run *run, const job *j)
     hti_run_event(run, HT_EVENT_BATCH, j->frames[0], name, j->n);
 }
 
+/* From the first row's parking to now. */
+static void trace_wait(const hti_run *run, const job *j)
+{
+    uint64_t first = UINT64_MAX;
+    if (!run->options->trace) return;
+    for (size_t k = 0; k < j->n; k++) first = HTI_MIN(first, j->frames[k]->parked_ns);
+    hti_trace_call(run, HT_SPAN_WAIT, &j->frames[0]->target, first, j->n);
+}
+
 static ht_status call_job(hti_run *run, const job *j, ht_error *err);
 
 static ht_status call_halves(hti_run *run, const job *j, ht_error *err)
@@ -265,6 +274,7 @@ static ht_status call_job(hti_run *run, const job *j, ht_error *err)
         return status;
     }
     tell_event(run, j);
+    trace_wait(run, j);
     const uint64_t start = hti_trace_now(run);
     const ht_status called = hti_target_call(target, j->n, in, out, &why);
     hti_trace_call(run, j->n == 1 && target->forms->row ? HT_SPAN_NODE : HT_SPAN_BATCH, target, start, j->n);
@@ -281,7 +291,10 @@ static ht_status run_job(void *ud, size_t chunk, size_t thread, ht_error *err)
 {
     const firing *f = ud;
     hti_trace_worker(thread);
-    return call_job(f->run, &f->jobs[chunk], err);
+    ht_trace *before = hti_trace_enter(f->run->options->trace);
+    const ht_status status = call_job(f->run, &f->jobs[chunk], err);
+    (void)hti_trace_enter(before);
+    return status;
 }
 
 /* ---- all of it ---- */

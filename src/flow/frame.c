@@ -276,6 +276,7 @@ static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error
     const plain_items *work = ud;
     hti_open_map *map = work->map;
     hti_trace_worker(thread);
+    ht_trace *before = hti_trace_enter(work->run->options->trace);
     hti_open_map part = work->start; /* admits its own items; outputs and shared values are the map's */
     part.next = chunk * work->per_chunk;
     part.spare = NULL;
@@ -298,6 +299,7 @@ static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error
         }
     }
     hti_frame_free(part.spare);
+    (void)hti_trace_enter(before);
     return status;
 }
 
@@ -396,6 +398,7 @@ static outcome park(hti_frame *frame, const hti_step *step, hti_found *found)
     ht_error why = {HT_OK, ""};
     if (frame->target.forms->start && !(frame->target.instance && hti_instance_is_away(frame->target.instance)))
         return start_call(frame, step, found);
+    frame->parked_ns = hti_trace_now(frame->run);
     const ht_status status = hti_frames_push(&found->parked, frame, &why);
     return status == HT_OK ? WAITS : fail_with(found, frame, status, &why);
 }

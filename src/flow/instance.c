@@ -212,7 +212,9 @@ static ht_status make_object(ht_instance *instance, struct holding *holding, voi
     void *made = NULL;
     hti_mutex_unlock(instance->lock);
     const int32_t before = hti_device_enter(holding ? hti_gpus_first(&holding->gpus) : ht_current_device());
+    const uint64_t start = hti_clock_ns();
     const ht_status status = instance->cls->init(&made, instance->args, &why);
+    hti_trace_load(instance->cls->name, start);
     (void)hti_device_enter(before);
     hti_mutex_lock(instance->lock);
     if (status == HT_OK) {
@@ -233,7 +235,7 @@ static ht_status make_object(ht_instance *instance, struct holding *holding, voi
     return status;
 }
 
-/* With the lock held: GPUs for one more object. LIMIT is told where there is none yet, else the others are waited for. */
+/* With the lock held: GPUs for one more object. Where there are too few, the others are waited for, if any. */
 static ht_status reserve_gpus(ht_instance *instance, struct holding **out, bool *wait, ht_error *err)
 {
     hti_gpus gpus;

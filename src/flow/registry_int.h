@@ -66,6 +66,8 @@ void hti_gpus_give(hti_gpus *gpus);
 int32_t hti_gpus_first(const hti_gpus *gpus); /* -1: none */
 /* "CUDA_VISIBLE_DEVICES=..." for a child that has these alone. */
 void hti_gpus_variable(const hti_gpus *gpus, hti_buffer *into);
+/* traced.c: the making of an object, into the trace of the run that this thread works for. */
+void hti_trace_load(const char *class_name, uint64_t start);
 /* What ht_current_device says from here on; the value before. */
 int32_t hti_device_enter(int32_t device);
 /* remote.c: the workers of maps, and those of an instance in processes of its own. */

@@ -133,7 +133,9 @@ static ht_status run_chunk(void *ud, size_t chunk, size_t thread, ht_error *err)
     const size_t end = HTI_MIN((chunk + 1) * FRAMES_PER_CHUNK, runnable->n);
     (void)err;
     hti_trace_worker(thread);
+    ht_trace *before = hti_trace_enter(now->run->options->trace);
     for (size_t i = chunk * FRAMES_PER_CHUNK; i < end && !found->failed; i++) hti_frame_run(runnable->at[i], found);
+    (void)hti_trace_enter(before);
     return HT_OK; /* a failure is told by the lowest frame, not the first chunk */
 }
 

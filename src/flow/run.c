@@ -443,6 +443,7 @@ ht_status hti_run_init(hti_run *run, const ht_run_options *options, ht_error *er
     run->window = options->window ? options->window : HTI_WINDOW;
     run->batch_max = options->batch_max ? options->batch_max : SIZE_MAX;
     run->cache = options->cache;
+    run->outer_trace = hti_trace_enter(options->trace);
     run->deadline = run->next_timer = UINT64_MAX;
     if (options->timeout_ms) run->deadline = hti_run_now(run) + options->timeout_ms * 1000000;
     run->lock = hti_mutex_new();
@@ -452,6 +453,7 @@ ht_status hti_run_init(hti_run *run, const ht_run_options *options, ht_error *er
 
 void hti_run_deinit(hti_run *run)
 {
+    (void)hti_trace_enter(run->outer_trace);
     hti_cond_free(run->arrived);
     hti_mutex_free(run->lock);
     hti_free(run->runnable.at);

@@ -101,6 +101,7 @@ struct hti_frame {
     bool again;         /* the call of the present step is to be started again */
     uint32_t tries;     /* that failed already */
     uint64_t wake;      /* when to start again */
+    uint64_t parked_ns; /* for the trace */
     ht_key key;         /* of the present step's results in the cache */
     uint64_t *parts;    /* [HTI_KEY_HEAD + inputs] what it was made of; NULL before the first key */
     bool has_key;       /* they are to be kept there */
@@ -140,8 +141,9 @@ struct hti_run {
     bool has_warned;
     const char **step_names; /* of the trace, by the steps' order; NULL without a trace */
     const ht_run_options *options;
-    ht_pool *pool;        /* NULL: one thread */
-    hti_workers *workers; /* [n_workers] of the processes engine, else NULL */
+    ht_trace *outer_trace; /* of the thread that made the run */
+    ht_pool *pool;         /* NULL: one thread */
+    hti_workers *workers;  /* [n_workers] of the processes engine, else NULL */
     size_t n_workers;
     size_t window, batch_max;
     const hti_open_map *root;   /* of rounds */
@@ -251,6 +253,8 @@ uint64_t hti_trace_now(const hti_run *run);
 /* A span of the frame's present step, of a call, from `start` to now. */
 void hti_trace_step(const hti_run *run, ht_span_kind kind, const hti_frame *frame, uint64_t start, uint64_t n);
 void hti_trace_call(const hti_run *run, ht_span_kind kind, const hti_target *target, uint64_t start, uint64_t n);
+/* What an instance's making is told to on this thread; the one before. */
+ht_trace *hti_trace_enter(ht_trace *trace);
 /* The thread that runs this is number `worker` of the run. */
 void hti_trace_worker(size_t worker);
 /* Spans of another process: as a value there, and into the trace here. */

@@ -9,8 +9,24 @@
 #include <stdio.h>
 
 static _Thread_local uint32_t this_worker; /* which thread of the run this is; 0: the caller's */
+static _Thread_local ht_trace *this_trace; /* of the run that this thread works for, NULL: none */
 
 void hti_trace_worker(size_t worker) { this_worker = (uint32_t)worker; }
+
+ht_trace *hti_trace_enter(ht_trace *trace)
+{
+    ht_trace *before = this_trace;
+    this_trace = trace;
+    return before;
+}
+
+void hti_trace_load(const char *class_name, uint64_t start)
+{
+    const char *kept = this_trace ? hti_trace_name(this_trace, class_name) : NULL;
+    const ht_span span = {
+        .kind = HT_SPAN_LOAD, .worker = this_worker, .name = kept, .start_ns = start, .end_ns = hti_clock_ns(), .n = 1};
+    if (kept) hti_trace_add(this_trace, &span);
+}
 
 static ht_status name_steps(hti_run *run, const ht_plan *plan, ht_error *err)
 {

@@ -21,9 +21,11 @@ Pipelines in YAML: run, planned, listed; the same on every engine; a cache; and 
   retrieve_queries/hits_to_predictions                 0         0       225
   flatten_predictions                                  0         0         1
   compute_ndcg                                         0         0         1
-  $ hound plan bm25.yaml --cache nowhere; ls nowhere 2>/dev/null
+  $ hound plan bm25.yaml --cache nowhere
   hound plan: nowhere: there is no such cache
   [3]
+  $ ls nowhere 2>/dev/null
+  [2]
   $ hound run bm25.yaml -o queries
   queries: a list of 225
   $ hound plan bm25.yaml | head -3

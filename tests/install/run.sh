@@ -34,10 +34,17 @@ guide/02_predict --json 1000 | grep -q '"same": true'
 guide/03_fetch 20 >"$work/fetch.txt"
 grep -q 'the server answered 401' "$work/fetch.txt"
 grep -q 'results equal' "$work/fetch.txt"
+guide/04_index 20 >"$work/index.txt"
+grep -q '^threads and two processes find the same' "$work/index.txt"
+grep -q '^override=false over other passages: .*override=true replaces it' "$work/index.txt"
+grep -q '^automatic  *1  *0  *1 ' "$work/index.txt"
 guide/05_encode --model "$model" 40 >"$work/encode.txt"
 grep -q '^threads and two processes give the same vectors' "$work/encode.txt"
 grep -q '^automatic  *1  *0  *1 ' "$work/encode.txt"
 guide/06_plain_struct 100 | grep -c 'as it must be' | grep -qx 3
+guide/07_retrieval --model "$model" --data "$source/data/cranfield" >"$work/graph.txt"
+grep -q '^threads and two processes: the same figures' "$work/graph.txt"
+grep -q '^automatic  *1  *0  *30 ' "$work/graph.txt" # 1,850 rows in calls of at most 64
 hound=$work/prefix/bin/hound
 "$hound" nodes --plugin ./plugin.so Counter | grep -q 'counts words of texts'
 counted() { "$hound" run --plugin ./plugin.so plugin.yaml --input corpus_path="$work/corpus.jsonl" --json "$@"; }

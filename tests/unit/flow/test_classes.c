@@ -403,6 +403,38 @@ static void a_body_that_parked_counts_as_one_call(void **state)
     ht_trace_free(options.trace);
 }
 
+static void a_trace_tells_loads_and_waits(void **state)
+{
+    ht_run_options options = {HT_DESC(ht_run_options)};
+    ht_instance *instance = new_instance(4);
+    const ht_span *spans;
+    uint64_t lost, made = 0, loads = 0, waited = 0, batched = 0;
+    ht_value out;
+    size_t n;
+    (void)state;
+    OK(ht_trace_new(0, &options.trace, &err));
+    OK(map_body(encode_one, instance, numbers_from(0, 20), &options, &out));
+    OK(ht_trace_spans(options.trace, &spans, &n, &lost, &err));
+    for (size_t i = 0; i < n; i++) {
+        assert_true(spans[i].start_ns <= spans[i].end_ns);
+        if (spans[i].kind == HT_SPAN_LOAD) loads += spans[i].n, made = spans[i].end_ns;
+        if (spans[i].kind == HT_SPAN_WAIT) waited += spans[i].n;
+        if (spans[i].kind != HT_SPAN_BATCH) continue;
+        batched += spans[i].n;
+        assert_true(loads == 0 || made <= spans[i].end_ns);
+    }
+    assert_int_equal(loads, 1);
+    assert_int_equal(waited, batched);
+    assert_int_equal(batched, 20);
+    ht_value_release(out);
+    ht_instance_release(instance);
+    ht_trace_free(options.trace);
+    instance = new_instance(4); /* a run without a trace tells the last run's nothing */
+    OK(map_body(encode_one, instance, numbers_from(0, 20), NULL, &out));
+    ht_value_release(out);
+    ht_instance_release(instance);
+}
+
 static void a_failure_arrives_at_the_call(void **state)
 {
     ht_value out, list;
@@ -487,6 +519,7 @@ int main(void)
         cmocka_unit_test(bad_rows_are_found_by_halving),
         cmocka_unit_test(rows_written_one_by_one_are_called_together),
         cmocka_unit_test(calls_started_by_the_program_are_told_once),
+        cmocka_unit_test(a_trace_tells_loads_and_waits),
         cmocka_unit_test(a_body_that_parked_counts_as_one_call),
         cmocka_unit_test(a_failure_arrives_at_the_call),
         cmocka_unit_test(a_method_does_not_wait_for_itself),
