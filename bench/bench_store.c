@@ -111,7 +111,7 @@ static ht_status run(const char *dir, uint32_t n_docs, size_t text_bytes, ht_err
 
 int main(int n_args, char **args)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     const unsigned long n_docs = n_args > 2 ? strtoul(args[2], NULL, 10) : 100000;
     const unsigned long text_bytes = n_args > 3 ? strtoul(args[3], NULL, 10) : 60;
     if (n_args < 2 || n_docs == 0 || n_docs > 100000000 || text_bytes > 1 << 24) {

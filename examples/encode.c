@@ -4,7 +4,7 @@
 /* Copies the vectors: the session's next call takes them back. */
 static float *encode(ht_encoder_session *session, ht_role role, const char *text, size_t *n, uint32_t *dim)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     const ht_encoder_input input = {.text = text_of(text)};
     const ht_encoding *made;
     or_die(ht_encoder_encode(session, role, &input, 1, NULL, &made, &err), &err);
@@ -19,7 +19,7 @@ static float *encode(ht_encoder_session *session, ht_role role, const char *text
 int main(int argc, char **argv)
 {
     if (argc != 4) return fprintf(stderr, "usage: encode MODEL_DIR QUERY DOCUMENT\n"), 2;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_encoder *encoder;
     ht_encoder_session *session;
     or_die(ht_encoder_open(argv[1], NULL, &encoder, &err), &err);

@@ -4,7 +4,7 @@
 int main(int argc, char **argv)
 {
     if (argc != 5) return fprintf(stderr, "usage: index_search DIR CORPUS MODEL_DIR QUERY\n"), 2;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_index_opts opts;
     ht_index_opts_init(&opts);
     opts.model = argv[3];

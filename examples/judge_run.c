@@ -6,7 +6,7 @@ int main(int argc, char **argv)
     if (argc != 3) return fprintf(stderr, "usage: judge_run QRELS RUN\n"), 2;
     static const char *const names[] = {"ndcg@10", "map", "recall@100", "success@10"};
     enum { N = sizeof names / sizeof names[0] };
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_measure measures[N];
     for (int i = 0; i < N; i++) or_die(ht_measure_parse(text_of(names[i]), &measures[i], &err), &err);
     ht_qrels *qrels;

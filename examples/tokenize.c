@@ -4,7 +4,7 @@
 int main(int argc, char **argv)
 {
     if (argc != 3) return fprintf(stderr, "usage: tokenize MODEL_DIR TEXT\n"), 2;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_encoder *encoder;
     ht_encoder_session *session;
     or_die(ht_encoder_open(argv[1], NULL, &encoder, &err), &err);

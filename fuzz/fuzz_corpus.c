@@ -44,7 +44,7 @@ static void read_records(const char *path, bool lenient)
     bool more = true;
     while (more) {
         ht_record record;
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         if (ht_corpus_next(reader, &record, &more, &err) != HT_OK) {
             require(!more && err.message[0]);
             break;

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ht_registry *registry = small_registry();
     ht_pipeline_file *file;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     if (ht_pipeline_file_parse((ht_text){(const char *)data, size}, "f", registry, &file, &err) == HT_OK) {
         ht_plan *plan;
         size_t n;

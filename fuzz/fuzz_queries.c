@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int lenient = 0; lenient <= 1; lenient++) {
         const ht_read_opts opts = {HT_DESC(ht_read_opts), .lenient = lenient};
         ht_queries *queries;
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         if (ht_queries_read(file.path, &opts, &queries, &err) == HT_OK)
             walk(queries);
         else

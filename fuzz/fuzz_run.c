@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int lenient = 0; lenient <= 1; lenient++) {
         const ht_read_opts opts = {HT_DESC(ht_read_opts), .lenient = lenient};
         ht_run *run;
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         if (ht_run_read(file.path, &opts, &run, &err) != HT_OK) {
             require(!run && err.message[0]);
             continue;

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const allowed[] = {"nodes", "inputs"};
     hti_yaml *yaml;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     const ht_status status = hti_yaml_parse((ht_text){(const char *)data, size}, "f", 1 << 20, &yaml, &err);
     if (status != HT_OK) {
         require(!yaml && (status == HT_PARSE || status == HT_LIMIT) && strncmp(err.message, "f:", 2) == 0);

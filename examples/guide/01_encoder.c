@@ -122,7 +122,7 @@ static ht_series *by_hand(ht_series *text, ht_instance *encoder, guide_way *way,
 
 int main(int argc, char **argv)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     const guide_options options = guide_parse(argc, argv, 200);
     guide_way ways[3] = {{.name = "row by row"}, {.name = "automatic"}, {.name = "by hand"}};
     ht_series *text = texts(options.n, &err);

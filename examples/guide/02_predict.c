@@ -126,7 +126,7 @@ static ht_series *best(ht_series *(*run)(ht_series *, guide_way *, ht_error *), 
 
 int main(int argc, char **argv)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     void *data;
     ht_series *x;
     const guide_options options = guide_parse(argc, argv, 1000000);

@@ -104,7 +104,7 @@ static ht_value measured(fetch_fn fetch, ht_registry *registry, ht_value urls, s
 
 int main(int argc, char **argv)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     guide_server server = {0};
     ht_registry *registry;
     const guide_options options = guide_parse(argc, argv, 100);

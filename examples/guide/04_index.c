@@ -140,7 +140,7 @@ static bool check_override(ht_registry *registry, const char *folder, ht_value s
 {
     const ht_value others = passages_of(3, 777, err);
     ht_value index = ht_value_null();
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     const ht_status again = build(registry, same, folder, false, &index, err); /* equal passages: opened, not built */
     ht_value_release(index);
     index = ht_value_null();
@@ -154,7 +154,7 @@ static bool check_override(ht_registry *registry, const char *folder, ht_value s
 
 int main(int argc, char **argv)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_registry *registry;
     guide_way ways[3] = {{.name = "row by row"}, {.name = "automatic"}, {.name = "by hand"}};
     ht_value made[5], index = ht_value_null();

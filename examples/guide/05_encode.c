@@ -105,7 +105,7 @@ static ht_value by_hand(ht_instance *encoder, ht_value passages, ht_error *err)
 
 int main(int argc, char **argv)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_registry *registry;
     guide_way ways[3] = {{.name = "row by row"}, {.name = "automatic"}, {.name = "by hand"}};
     ht_value made[5];

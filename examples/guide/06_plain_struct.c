@@ -110,7 +110,7 @@ static ht_value run(ht_registry *registry, ht_engine engine, size_t n, int *n_lo
 int main(int argc, char **argv)
 {
     static const char *const engines[] = {"sequential", "threads", "processes"};
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_registry *registry;
     ht_value out[3];
     bool good = true;

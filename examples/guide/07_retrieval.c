@@ -182,7 +182,7 @@ static ht_value by_hand(ht_registry *registry, const char *data, const char *fol
 
 int main(int argc, char **argv)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_registry *registry;
     guide_way ways[3] = {{.name = "row by row"}, {.name = "automatic"}, {.name = "by hand"}};
     guide_options options = {1, false, "default"};

@@ -73,10 +73,15 @@ HT_API const char *ht_status_python(ht_status status);
 
 enum { HT_ERROR_TEXT = 1000 };
 
-/* Owned by the caller; `{0}` is a valid empty error. The message is one line of UTF-8, cut to fit. */
+/*
+ * Owned by the caller; `{0}` is a valid empty error. The message is one line of UTF-8, cut to fit. `cause` is a mark
+ * that a function of the program set when it failed (an exception's number, say): it stays with the failure wherever
+ * that goes in this process, also where calls around it are named in the message. 0: none.
+ */
 typedef struct ht_error {
     ht_status status;
     char message[HT_ERROR_TEXT];
+    uint64_t cause;
 } ht_error;
 
 /* A borrowed slice of UTF-8 text, not NUL-terminated; {NULL, 0} is the empty text. */
@@ -103,6 +108,13 @@ typedef void *(*ht_allocator_fn)(void *ud, void *ptr, size_t old_size, size_t ne
  * other function of the library, with no object alive: a block must be freed by the hook that made it.
  */
 HT_API void ht_allocator_set(ht_allocator_fn fn, void *ud);
+
+/*
+ * For programs whose threads call the library with a lock of their own held, an interpreter's: `leave` lets it go
+ * before a thread waits for another one, and `enter` takes it again afterwards, given what `leave` returned. Both are
+ * called on the waiting thread. NULL, NULL: none. To be set before threads start.
+ */
+HT_API void ht_blocking_set(void *(*leave)(void), void (*enter)(void *left));
 
 typedef enum ht_log_level { HT_LOG_WARNING, HT_LOG_INFO } ht_log_level;
 

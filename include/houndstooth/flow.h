@@ -62,6 +62,7 @@ typedef ht_status (*ht_start_fn)(void *self, const ht_value *in, ht_completion *
 /* Ends a started call with its outputs [n_outputs], whose references are taken. */
 HT_API void ht_complete(ht_completion *completion, const ht_value *out);
 HT_API void ht_complete_error(ht_completion *completion, ht_status status, const char *message);
+HT_API void ht_complete_failure(ht_completion *completion, const ht_error *why); /* keeps the cause */
 
 /*
  * One row whose body calls instances in its middle, by ht_await. A body that parks is run again from its start when the
@@ -76,8 +77,16 @@ typedef ht_status (*ht_body_fn)(void *self, ht_body *body, const ht_value *in, h
  */
 HT_API HT_CHECKED ht_status ht_await(ht_body *body, ht_value instance, const char *method, const ht_value *args,
                                      size_t n_args, ht_value *out, ht_error *err);
-/* A word of the body's own, NULL at first, kept between its runs; for faces of other languages. */
+/*
+ * For bodies with a stack of their own, as other languages have. A body that sets its slot, NULL at first, is resumed
+ * on the thread that set it, and `drop` of its forms ends what is in it where the run gives it up. ht_body_call is
+ * ht_await for it: *out is the caller's. After HT_PARKED, when the body is called again, ht_body_answer gives what the
+ * call came to.
+ */
 HT_API void **ht_body_slot(ht_body *body);
+HT_API HT_CHECKED ht_status ht_body_call(ht_body *body, ht_value instance, const char *method, const ht_value *args,
+                                         size_t n_args, ht_value *out, ht_error *err);
+HT_API HT_CHECKED ht_status ht_body_answer(ht_body *body, ht_value *out, ht_error *err);
 
 /*
  * Forms of one piece of work: any one of them suffices; start wins over batch or series, these over row where rows can
@@ -87,14 +96,16 @@ typedef struct ht_forms {
     ht_row_fn row;
     ht_batch_fn batch;
     ht_start_fn start;
-    ht_body_fn body;     /* nodes only */
-    ht_series_fn series; /* a batch form over columns, without a copy where the rows are one; in place of batch */
+    ht_body_fn body;          /* nodes only */
+    void (*drop)(void *slot); /* of a body that has one */
+    ht_series_fn series;      /* a batch form over columns, without a copy where the rows are one; in place of batch */
     /*
      * Inputs that differ from row to row of a batch, by bit (bit 0: the first); 0 means the first only. Others are
      * equal.
      */
     uint64_t over;
-    size_t batch_size; /* most rows of one call; 0: no limit */
+    bool shared_constant; /* an input that all rows have in common comes as a constant, whatever `over` says */
+    size_t batch_size;    /* most rows of one call; 0: no limit */
     uint32_t max_retries;
     ht_on_error on_error;
     uint32_t retry_wait_ms; /* before the first repetition, doubled for each further one; 0: at once */
@@ -291,6 +302,8 @@ typedef enum ht_event_kind {
     HT_EVENT_BATCH,       /* n: rows of one call of a batch form */
     HT_EVENT_NODE_CACHED, /* instead of start and end: its outputs came from the cache */
     HT_EVENT_WARNING,     /* node: what is wrong, in words; told once a run */
+    HT_EVENT_ITEM_START,  /* only with item_events: of a map, and of a whole pipeline that is mapped (node: its name) */
+    HT_EVENT_ITEM_END,
 } ht_event_kind;
 typedef struct ht_event {
     ht_event_kind kind;
@@ -298,7 +311,13 @@ typedef struct ht_event {
     uint32_t depth;   /* 0: the outermost pipeline */
     uint64_t item;    /* index in the innermost map, 0 outside */
     uint64_t n;
+    /* The way through a pipeline that it belongs to, and the one that opened that; from 1 on, 0: none, or elsewhere. */
+    uint64_t frame, parent;
+    const ht_error *why; /* of NODE_ERROR, where it is known; else NULL */
+    const void *inside;
 } ht_event;
+/* Inputs of a node that starts, outputs of one that ends: the value, borrowed, and its name; false behind the last. */
+HT_API bool ht_event_value(const ht_event *event, size_t at, const char **name, ht_value *out);
 
 /* Time of a run, for tests: both functions or none. */
 typedef struct ht_clock {
@@ -317,6 +336,7 @@ typedef struct ht_failure {
     ht_status status;
     uint64_t item; /* index in the outermost map */
     const char *node, *message;
+    uint64_t cause; /* as in ht_error; 0 of one that came from another process */
 } ht_failure;
 /* NULL unless the value is a failure. Borrowed. */
 HT_API const ht_failure *ht_value_failure(ht_value value);
@@ -348,6 +368,10 @@ typedef struct ht_run_options {
     const ht_clock *clock; /* NULL: the machine's */
     ht_trace *trace;       /* gets what the run does and when; NULL: none */
     ht_cache *cache;       /* of nodes and classes with a version; NULL: none. In processes only one on disk counts */
+    bool item_events;      /* items of maps are told too */
+    bool plain;            /* nodes with a body and a row form run by the row form: nothing awaits */
+    /* How the results of a nested map become one value; takes the items, given `ud`. NULL: a list. */
+    ht_status (*gather)(void *ud, ht_value *items, size_t n, ht_value *out, ht_error *err);
 } ht_run_options;
 
 /*

@@ -147,6 +147,11 @@ typedef struct ht_type {
     ht_status (*decode)(const void *data, size_t len, ht_registry *registry, void **object, ht_error *err);
     /* One line for people, NUL-terminated, cut to fit; NULL: the name. */
     void (*describe)(const void *object, char *text, size_t cap);
+    /* Whether two objects are the same constant of a batch, and a number equal for these; NULL: they never are. */
+    bool (*same)(const void *a, const void *b);
+    uint64_t (*hash)(const void *object);
+    /* Its rows as a list, where it is mapped over; NULL: it cannot be. */
+    ht_status (*rows)(const void *object, ht_value *out, ht_error *err);
 } ht_type;
 /* Takes `object`, also on failure. */
 HT_API HT_CHECKED ht_status ht_value_opaque(const ht_type *type, void *object, ht_value *out, ht_error *err);

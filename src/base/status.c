@@ -84,6 +84,15 @@ ht_status hti_fail(ht_error *err, ht_status status, const char *fmt, ...)
     format_into(err->message, fmt, args);
     va_end(args);
     err->status = status;
+    err->cause = 0;
+    return status;
+}
+
+ht_status hti_fail_as(ht_error *err, ht_status status, const ht_error *why)
+{
+    if (!err) return status;
+    if (err != why) *err = *why;
+    err->status = status;
     return status;
 }
 
@@ -91,12 +100,15 @@ ht_status hti_fail_context(ht_error *err, ht_status status, const char *fmt, ...
 {
     if (!err) return status;
     char context[HT_ERROR_TEXT], whole[2 * HT_ERROR_TEXT + 2];
+    const uint64_t cause = err->cause;
     va_list args;
     va_start(args, fmt);
     format_into(context, fmt, args);
     va_end(args);
     (void)snprintf(whole, sizeof whole, "%s: %s", context, err->message);
-    return hti_fail(err, status, "%s", whole);
+    (void)hti_fail(err, status, "%s", whole);
+    err->cause = cause;
+    return status;
 }
 
 static ht_log_fn log_fn;

@@ -9,6 +9,9 @@
 /* Fills `err` (NULL allowed) and returns `status`. Use through HT_FAIL. */
 ht_status hti_fail(ht_error *err, ht_status status, const char *fmt, ...) HT_PRINTF(3, 4);
 
+/* The same failure under another status; `err` NULL allowed, or `why` itself. */
+ht_status hti_fail_as(ht_error *err, ht_status status, const ht_error *why);
+
 /* Puts "context: " in front of the message that `err` holds (NULL allowed) and returns its status. */
 ht_status hti_fail_context(ht_error *err, ht_status status, const char *fmt, ...) HT_PRINTF(3, 4);
 

@@ -143,7 +143,7 @@ ht_status hti_db_check(hti_db *db, const ht_monitor *monitor, hti_db_problem_fn 
     HT_TRY(hti_db_query(db, "PRAGMA integrity_check(50)", &query, err));
     if (copy.cancelled) sqlite3_progress_handler(db->handle, STEPS_BETWEEN_POLLS, watch, &copy);
     bool row = true;
-    ht_error reason = {HT_OK, ""};
+    ht_error reason = {0};
     ht_status status;
     while ((status = hti_query_next(query, &row, &reason)) == HT_OK && row) {
         status = take_line(db, hti_query_text(query, 0), fn, ud, &reason);

@@ -31,7 +31,7 @@ static ht_status keep_job(server *s, hti_wire_message *job, ht_error *err)
 
 static ht_status answer(server *s, const hti_wire_message *request, ht_writer *writer, ht_error *err)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     const bool fits = s->has_job && s->job.key.low == request->key.low && s->job.key.high == request->key.high;
     ht_writer_clear(writer);
     const ht_status status = s->serve(s->ud, request->key, fits ? s->job.body : NULL, fits ? s->job.len : 0,
@@ -71,7 +71,7 @@ int hti_worker_serve(int fd, hti_serve_fn serve, void *ud)
 {
     server s = {.fd = fd, .serve = serve, .ud = ud, .packet = hti_alloc(HTI_WIRE_HEAD + HTI_WIRE_INLINE)};
     ht_writer *writer = NULL;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     s.job.memory.fd = -1;
     hti_buffer_init(&s.job_body);
     hti_die_with_parent();

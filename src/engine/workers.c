@@ -203,7 +203,7 @@ static void start_timer(child *c)
 
 static void feed(child *c, piece *p)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     c->piece = p;
     c->sent_job = !knows(c, p->work.key);
     start_timer(c);
@@ -260,7 +260,7 @@ static void take_reply(child *c, const hti_wire_message *reply)
 {
     piece *p = c->piece;
     char text[HT_ERROR_TEXT];
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     if (reply->status == HT_PARKED && !c->sent_job) { /* it has dropped the job */
         c->sent_job = true;
         if (send_work(c, &p->work, true, &err) != HT_OK) c->has_failed = true;
@@ -278,7 +278,7 @@ static void listen_to(hti_workers *w, child *c)
 {
     hti_wire_message message;
     bool open = false;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     const ht_status status = hti_wire_receive(c->os.socket, w->packet, &message, &open, &err);
     if (status != HT_OK || !open) {
         c->has_failed = true;
@@ -317,7 +317,7 @@ static child *find_child(hti_workers *w, const piece *p)
 static void hand_out(hti_workers *w)
 {
     for (;;) {
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         piece *p = pop(w);
         if (!p) return;
         child *c = find_child(w, p);

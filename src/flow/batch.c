@@ -38,12 +38,15 @@ typedef struct firing {
 
 /* ---- keys ---- */
 
-/* Numbers and strings are equal by content, everything else by identity. */
+/* Numbers and strings are equal by content, objects as their type says, everything else by identity. */
 static bool same_constant(ht_value a, ht_value b)
 {
     if (a.kind != b.kind) return false;
     if (a.kind <= HT_KIND_STRING) return ht_value_equal(a, b);
-    return a.as.object == b.as.object;
+    if (a.as.object == b.as.object) return true;
+    const ht_type *type = ht_value_type(a);
+    return type && type->same && type == ht_value_type(b) &&
+           type->same(ht_value_object(a, type), ht_value_object(b, type));
 }
 
 static uint64_t mix(uint64_t hash, uint64_t word)
@@ -59,6 +62,8 @@ static uint64_t hash_constant(ht_value value)
         const ht_text text = ht_value_text(value);
         return hti_hash(text.data, text.len);
     }
+    const ht_type *type = ht_value_type(value);
+    if (type && type->same && type->hash) return type->hash(ht_value_object(value, type));
     if (value.kind == HT_KIND_BOOL) return value.as.boolean;
     if (value.kind != HT_KIND_NULL) memcpy(&bits, &value.as, sizeof bits);
     return bits;
@@ -157,16 +162,16 @@ static void cut_jobs(firing *f)
 
 /* ---- calls ---- */
 
-static ht_status tell(hti_frame *frame, ht_status status, const char *message, ht_error *err)
+static ht_status tell(hti_frame *frame, const ht_error *why, ht_error *err)
 {
-    if (frame->body && status != HT_OK && frame->target.forms->on_error == HT_ON_ERROR_NULL) status = HT_OK;
+    if (frame->body && frame->target.forms->on_error == HT_ON_ERROR_NULL) why = NULL;
     frame->answered = true;
     frame->status = HT_OK;
-    if (frame->body) return hti_body_answer(frame->body, ht_value_null(), status, message, err);
-    frame->status = status;
+    if (frame->body) return hti_body_answer(frame->body, ht_value_null(), why, err);
+    frame->status = why->status;
     frame->failure = HTI_NEW(ht_error);
     if (!frame->failure) return HTI_NO_MEMORY(err);
-    (void)hti_fail(frame->failure, status, "%s", message);
+    *frame->failure = *why;
     return HT_OK;
 }
 
@@ -177,7 +182,7 @@ static ht_status give(hti_frame *frame, ht_value *const *out, size_t row, ht_err
     if (frame->body) {
         const ht_value value = out[0][row];
         out[0][row] = ht_value_null();
-        return hti_body_answer(frame->body, value, HT_OK, "", err);
+        return hti_body_answer(frame->body, value, NULL, err);
     }
     const uint32_t first = frame->map->plan->steps[frame->step].first_out;
     for (size_t o = 0; o < frame->target.n_outputs; o++) {
@@ -187,13 +192,24 @@ static ht_status give(hti_frame *frame, ht_value *const *out, size_t row, ht_err
     return HT_OK;
 }
 
+/* Whether an input of all rows stands in one place of their map, or of several with the same in it. */
+static bool is_shared(const job *j, size_t input)
+{
+    for (size_t k = 0; k < j->n; k++) {
+        const hti_frame *frame = j->frames[k];
+        if (frame->body || !(frame->map->plan->steps[frame->step].in[input] & HTI_SHARED)) return false;
+        if (!same_constant(hti_frame_argument(j->frames[0], input), hti_frame_argument(frame, input))) return false;
+    }
+    return true;
+}
+
 /* Arrays of one call: rows of the inputs that differ, and of the outputs. */
 static ht_status gather(const job *j, hti_arena *arena, ht_column *in, ht_value **out, ht_error *err)
 {
     const hti_target *target = &j->frames[0]->target;
     const uint64_t over = hti_gathers(target->forms) ? hti_over(target->forms) : UINT64_MAX;
     for (size_t i = 0; i < target->n_inputs; i++) {
-        const bool constant = !(over >> i & 1);
+        const bool constant = !(over >> i & 1) || (target->forms->shared_constant && is_shared(j, i));
         const size_t n = constant ? 1 : j->n;
         ht_value *rows = HTI_ARENA_ARRAY(arena, ht_value, n);
         if (!rows) return HTI_NO_MEMORY(err);
@@ -243,19 +259,11 @@ static ht_status call_halves(hti_run *run, const job *j, ht_error *err)
     return call_job(run, &right, err);
 }
 
-static ht_status share_failure(const job *j, ht_status status, const ht_error *why, ht_error *err)
+static ht_status share_failure(const job *j, ht_status status, ht_error *why, ht_error *err)
 {
-    char message[HT_ERROR_TEXT];
-    hti_buffer text;
-    hti_buffer_init(&text);
-    if (j->n > 1) hti_buffer_printf(&text, "in a batch of %zu: ", j->n);
-    hti_buffer_text(&text, why->message);
-    const ht_text view = hti_buffer_view(&text);
-    const size_t len = HTI_MIN(view.len, sizeof message - 1);
-    memcpy(message, view.data, len);
-    message[len] = '\0';
-    hti_buffer_deinit(&text);
-    for (size_t k = 0; k < j->n; k++) HT_TRY(tell(j->frames[k], status, message, err));
+    why->status = status;
+    if (j->n > 1) (void)hti_fail_context(why, status, "in a batch of %zu", j->n);
+    for (size_t k = 0; k < j->n; k++) HT_TRY(tell(j->frames[k], why, err));
     return HT_OK;
 }
 
@@ -265,7 +273,7 @@ static ht_status call_job(hti_run *run, const job *j, ht_error *err)
     const hti_target *target = &j->frames[0]->target;
     ht_column in[HTI_MAX_INPUTS];
     ht_value *out[HTI_MAX_OUTPUTS];
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     hti_arena arena;
     hti_arena_init(&arena);
     ht_status status = gather(j, &arena, in, out, err);
@@ -290,10 +298,11 @@ static ht_status call_job(hti_run *run, const job *j, ht_error *err)
 static ht_status run_job(void *ud, size_t chunk, size_t thread, ht_error *err)
 {
     const firing *f = ud;
-    hti_trace_worker(thread);
+    const size_t outer = hti_trace_worker(thread);
     ht_trace *before = hti_trace_enter(f->run->options->trace);
     const ht_status status = call_job(f->run, &f->jobs[chunk], err);
     (void)hti_trace_enter(before);
+    (void)hti_trace_worker(outer);
     return status;
 }
 

@@ -170,7 +170,7 @@ static void warn(hti_run *run, const ht_error *why)
 /* Writes what has gathered; a cache that cannot keep it is no failure of the run. */
 void hti_cache_flush(hti_run *run)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     if (!run->cache) return;
     hti_mutex_lock(run->lock);
     hti_puts puts = run->puts;

@@ -26,17 +26,17 @@ static void unlink_call(hti_run *run, hti_call *call)
 }
 
 /* On whatever thread. */
-static void call_done(void *ud, const ht_value *out, ht_status status, const char *message)
+static void call_done(void *ud, const ht_value *out, const ht_error *why)
 {
     hti_call *call = ud;
     hti_run *run = call->run;
     int open = HTI_CALL_OPEN;
     for (size_t o = 0; out && o < call->n_outputs; o++) call->out[o] = out[o];
-    call->status = status;
-    if (status != HT_OK) {
+    call->status = why ? why->status : HT_OK;
+    if (why) {
         call->failure = HTI_NEW(ht_error);
         if (call->failure)
-            (void)hti_fail(call->failure, status, "%s", message);
+            *call->failure = *why;
         else
             call->status = HT_NO_MEMORY;
     }
@@ -128,7 +128,7 @@ static ht_status take_call(hti_run *run, hti_call *call, ht_error *err)
     if (frame->body) {
         const ht_value value = call->status == HT_OK ? call->out[0] : ht_value_null();
         if (call->status == HT_OK) call->out[0] = ht_value_null();
-        return hti_body_answer(frame->body, value, call->status, call->failure ? call->failure->message : "", err);
+        return hti_body_answer(frame->body, value, call->failure, err);
     }
     const uint32_t first = frame->map->plan->steps[frame->step].first_out;
     for (size_t o = 0; call->status == HT_OK && o < call->n_outputs; o++) {

@@ -46,16 +46,15 @@ static ht_status encode_failure(const void *object, ht_writer *writer, ht_error 
     return status;
 }
 
-static ht_status make(ht_status status, uint64_t item, const char *node, const char *message, failure **out,
-                      ht_error *err)
+static ht_status make(uint64_t item, const char *node, const ht_error *why, failure **out, ht_error *err)
 {
-    const size_t n_node = strlen(node) + 1, n_message = strlen(message) + 1;
+    const size_t n_node = strlen(node) + 1, n_message = strlen(why->message) + 1;
     failure *f = hti_alloc(hti_add(sizeof *f, hti_add(n_node, n_message)));
     *out = f;
     if (!f) return HTI_NO_MEMORY(err);
     memcpy(f->text, node, n_node);
-    memcpy(f->text + n_node, message, n_message);
-    f->view = (ht_failure){status, item, f->text, f->text + n_node};
+    memcpy(f->text + n_node, why->message, n_message);
+    f->view = (ht_failure){why->status, item, f->text, f->text + n_node, why->cause};
     return HT_OK;
 }
 
@@ -68,8 +67,9 @@ static ht_status decode_failure(const void *data, size_t len, ht_registry *regis
                        ht_value_field(value, "node", &node) && ht_value_field(value, "message", &message) &&
                        status.kind == HT_KIND_INT && item.kind == HT_KIND_INT && node.kind == HT_KIND_STRING &&
                        message.kind == HT_KIND_STRING;
-    const ht_status done = whole ? make((ht_status)status.as.integer, (uint64_t)item.as.integer,
-                                        ht_value_text(node).data, ht_value_text(message).data, &made, err)
+    ht_error why = {0};
+    if (whole) (void)hti_fail(&why, (ht_status)status.as.integer, "%s", ht_value_text(message).data);
+    const ht_status done = whole ? make((uint64_t)item.as.integer, ht_value_text(node).data, &why, &made, err)
                                  : HT_FAIL(err, PARSE, "a failure that is not whole");
     ht_value_release(value);
     *object = made;
@@ -81,12 +81,11 @@ static const ht_type failure_type = {HT_DESC(ht_type),           .name = "hounds
                                      .decode = decode_failure,   .describe = describe_failure};
 const ht_type *hti_failure_type(void) { return &failure_type; }
 
-ht_status hti_failure_new(ht_status status, uint64_t item, const char *node, const char *message, ht_value *out,
-                          ht_error *err)
+ht_status hti_failure_new(uint64_t item, const char *node, const ht_error *why, ht_value *out, ht_error *err)
 {
     failure *made;
     *out = ht_value_null();
-    HT_TRY(make(status, item, node, message, &made, err));
+    HT_TRY(make(item, node, why, &made, err));
     return ht_value_opaque(&failure_type, made, out, err);
 }
 

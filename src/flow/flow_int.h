@@ -139,6 +139,7 @@ typedef struct hti_plan_request {
     const bool *mapped; /* [n_given]; NULL: none */
     size_t n_given;
     uint32_t depth;
+    bool plain; /* bodies with a row form never await */
 } hti_plan_request;
 HT_CHECKED ht_status hti_plan_make(const ht_pipeline *pipeline, const hti_plan_request *request, ht_plan **out,
                                    ht_error *err);
@@ -154,7 +155,7 @@ HT_CHECKED ht_status hti_plan_place_drops(ht_plan *plan, ht_error *err);
 uint32_t hti_plan_number(ht_plan *plan, uint32_t next);
 /* Steps in all, nested ones included. */
 size_t hti_plan_count(const ht_plan *plan);
-bool hti_step_may_park(const hti_step *step);
+bool hti_step_may_park(const hti_step *step, bool plain);
 /* For people: "row", "batch", ... */
 const char *hti_step_form(const hti_step *step);
 /* A list of strings. */
@@ -199,7 +200,7 @@ typedef struct hti_target {
 hti_target hti_target_of_method(ht_instance *instance, hti_chosen chosen);
 /* What a started call tells when it ends; `out` NULL on failure. */
 struct ht_completion {
-    void (*done)(void *ud, const ht_value *out, ht_status status, const char *message);
+    void (*done)(void *ud, const ht_value *out, const ht_error *why); /* why NULL: it did not fail */
     void *ud;
 };
 /* Whether rows can gather to one call. */

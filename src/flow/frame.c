@@ -55,9 +55,10 @@ ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err
 void hti_body_free(ht_body *body)
 {
     if (!body) return;
+    if (body->slot && body->drop) body->drop(body->slot);
     for (size_t i = 0; i < body->n_answers; i++) {
         ht_value_release(body->answers[i].value);
-        hti_free(body->answers[i].message);
+        hti_free(body->answers[i].why);
     }
     hti_values_release(body->args, body->n_args);
     hti_free(body->args);
@@ -84,15 +85,14 @@ void hti_frame_free(hti_frame *frame)
 
 /* ---- awaiting bodies ---- */
 
-ht_status hti_body_answer(ht_body *body, ht_value value, ht_status status, const char *message, ht_error *err)
+ht_status hti_body_answer(ht_body *body, ht_value value, const ht_error *why, ht_error *err)
 {
-    char *copy = NULL;
+    ht_error *copy = NULL;
     ht_status made = hti_reserve(&body->answers, &body->cap_answers, body->n_answers + 1, sizeof(hti_answer), err);
-    if (made == HT_OK && status != HT_OK) {
-        const size_t len = strlen(message);
-        copy = hti_alloc(len + 1);
+    if (made == HT_OK && why && why->status != HT_OK) {
+        copy = HTI_NEW(ht_error);
         if (copy)
-            memcpy(copy, message, len + 1);
+            *copy = *why;
         else
             made = HTI_NO_MEMORY(err);
     }
@@ -100,7 +100,7 @@ ht_status hti_body_answer(ht_body *body, ht_value value, ht_status status, const
         ht_value_release(value);
         return made;
     }
-    body->answers[body->n_answers++] = (hti_answer){value, status, copy};
+    body->answers[body->n_answers++] = (hti_answer){value, copy};
     hti_values_release(body->args, body->n_args);
     body->n_args = 0;
     body->parked = false;
@@ -111,14 +111,14 @@ static ht_status give_answer(ht_body *body, ht_value *out, ht_error *err)
 {
     const hti_answer *answer = &body->answers[body->at++];
     *out = answer->value;
-    return answer->status == HT_OK ? HT_OK : hti_fail(err, answer->status, "%s", answer->message);
+    return answer->why ? hti_fail_as(err, answer->why->status, answer->why) : HT_OK;
 }
 
-ht_status ht_await(ht_body *body, ht_value instance, const char *method, const ht_value *args, size_t n_args,
-                   ht_value *out, ht_error *err)
+/* HT_PARKED, or what a call that need not wait gave: *made is the caller's. */
+static ht_status call_or_park(ht_body *body, ht_value instance, const char *method, const ht_value *args, size_t n_args,
+                              ht_value *made, ht_error *err)
 {
-    *out = ht_value_null();
-    if (body->at < body->n_answers) return give_answer(body, out, err);
+    *made = ht_value_null();
     if (body->parked) return HT_FAIL(err, INVALID, "a body awaits again while it is parked: return HT_PARKED at once");
     ht_instance *object = ht_value_instance(instance);
     hti_chosen chosen;
@@ -132,13 +132,9 @@ ht_status ht_await(ht_body *body, ht_value instance, const char *method, const h
     const bool plain = body->run->batch_max == 1 || !(hti_gathers(&found->forms) || found->forms.start);
     const bool alone = chosen.whole || (found->forms.row && plain);
     if (alone) {
-        ht_value made = ht_value_null(), *to = &made;
         ht_column in[HTI_MAX_INPUTS];
-        ht_error why = {HT_OK, ""};
         for (size_t i = 0; i < n_args; i++) in[i] = (ht_column){&args[i], false};
-        const ht_status status = hti_target_call(&target, 1, in, &to, &why);
-        HT_TRY(hti_body_answer(body, made, status, why.message, err));
-        return give_answer(body, out, err);
+        return hti_target_call(&target, 1, in, &made, err);
     }
     HT_TRY(hti_reserve(&body->args, &body->cap_args, n_args, sizeof(ht_value), err));
     for (size_t i = 0; i < n_args; i++) body->args[i] = ht_value_retain(args[i]);
@@ -148,7 +144,37 @@ ht_status ht_await(ht_body *body, ht_value instance, const char *method, const h
     return HT_PARKED;
 }
 
+ht_status ht_await(ht_body *body, ht_value instance, const char *method, const ht_value *args, size_t n_args,
+                   ht_value *out, ht_error *err)
+{
+    ht_error why = {0};
+    ht_value made;
+    *out = ht_value_null();
+    if (body->at < body->n_answers) return give_answer(body, out, err);
+    why.status = call_or_park(body, instance, method, args, n_args, &made, &why);
+    if (why.status == HT_PARKED) return HT_PARKED;
+    HT_TRY(hti_body_answer(body, made, &why, err));
+    return give_answer(body, out, err);
+}
+
 void **ht_body_slot(ht_body *body) { return &body->slot; }
+
+ht_status ht_body_call(ht_body *body, ht_value instance, const char *method, const ht_value *args, size_t n_args,
+                       ht_value *out, ht_error *err)
+{
+    return call_or_park(body, instance, method, args, n_args, out, err);
+}
+
+ht_status ht_body_answer(ht_body *body, ht_value *out, ht_error *err)
+{
+    *out = ht_value_null();
+    if (body->n_answers == 0) return HT_FAIL(err, INVALID, "a body asks for an answer without having parked");
+    hti_answer *answer = &body->answers[--body->n_answers];
+    const ht_status status = answer->why ? hti_fail_as(err, answer->why->status, answer->why) : HT_OK;
+    *out = answer->value;
+    hti_free(answer->why);
+    return status;
+}
 
 /* ---- steps ---- */
 
@@ -265,7 +291,9 @@ typedef struct plain_items {
 static ht_status keep_failure(hti_frame *frame, ht_status status, ht_error *err)
 {
     const char *node = frame->map->plan->steps[frame->step].node->name;
-    HT_TRY(hti_failure_new(status, hti_frame_item(frame), node, err ? err->message : "", &frame->verdict, err));
+    ht_error why = {0};
+    (void)hti_fail_as(&why, status, err ? err : &why);
+    HT_TRY(hti_failure_new(hti_frame_item(frame), node, &why, &frame->verdict, err));
     frame->skipped = frame->doomed = true;
     return HT_OK;
 }
@@ -275,7 +303,7 @@ static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error
 {
     const plain_items *work = ud;
     hti_open_map *map = work->map;
-    hti_trace_worker(thread);
+    const size_t outer = hti_trace_worker(thread);
     ht_trace *before = hti_trace_enter(work->run->options->trace);
     hti_open_map part = work->start; /* admits its own items; outputs and shared values are the map's */
     part.next = chunk * work->per_chunk;
@@ -300,6 +328,7 @@ static ht_status run_chunk_plain(void *ud, size_t chunk, size_t thread, ht_error
     }
     hti_frame_free(part.spare);
     (void)hti_trace_enter(before);
+    (void)hti_trace_worker(outer);
     return status;
 }
 
@@ -329,7 +358,8 @@ static ht_status doom(hti_frame *frame, ht_status status, ht_error *why)
     hti_frame *root = frame->root;
     const char *node = frame->map->plan->steps[frame->step].node->name;
     ht_value verdict;
-    HT_TRY(hti_failure_new(status, hti_frame_item(root), node, why->message, &verdict, why));
+    why->status = status;
+    HT_TRY(hti_failure_new(hti_frame_item(root), node, why, &verdict, why));
     hti_mutex_lock(frame->run->lock);
     const bool first = !root->doomed;
     if (first || frame->seq < root->doomed_by) {
@@ -366,7 +396,9 @@ static outcome fail_with(hti_found *found, hti_frame *frame, ht_status status, h
 
 static outcome end_frame(hti_frame *frame, hti_found *found)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
+    hti_body_free(frame->body); /* of a doomed one: on its own thread */
+    frame->body = NULL;
     frame->skipped |= frame->root->doomed;
     const ht_status status = hti_frames_push(&found->ended, frame, &why);
     if (status == HT_OK) return WAITS;
@@ -381,11 +413,12 @@ static outcome end_frame(hti_frame *frame, hti_found *found)
 /* A call that could not be started is one that failed. */
 static outcome start_call(hti_frame *frame, const hti_step *step, hti_found *found)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     ht_status status = hti_call_start(frame, found, &why);
     if (status == HT_OK) return WAITS;
     if (frame->body) {
-        status = hti_body_answer(frame->body, ht_value_null(), status, why.message, &why);
+        why.status = status;
+        status = hti_body_answer(frame->body, ht_value_null(), &why, &why);
         frame->answered = true;
         return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
     }
@@ -395,7 +428,7 @@ static outcome start_call(hti_frame *frame, const hti_step *step, hti_found *fou
 
 static outcome park(hti_frame *frame, const hti_step *step, hti_found *found)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     if (frame->target.forms->start && !(frame->target.instance && hti_instance_is_away(frame->target.instance)))
         return start_call(frame, step, found);
     frame->parked_ns = hti_trace_now(frame->run);
@@ -407,21 +440,23 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
 {
     const hti_node *node = step->node;
     ht_value in[HTI_MAX_INPUTS];
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     for (size_t i = 0; i < node->n_inputs; i++) in[i] = hti_frame_value(frame, step->in[i]);
     if (!frame->body) {
         frame->body = HTI_NEW(ht_body);
         if (!frame->body) return fail_with(found, frame, HTI_NO_MEMORY(&why), &why);
         frame->body->run = frame->run;
+        frame->body->drop = node->forms.drop;
     }
     for (;;) {
         frame->body->at = 0;
-        const uint64_t start = hti_trace_now(frame->run),
-                       n = frame->body->n_answers == 0; /* a later piece is no call */
+        const uint64_t start = hti_trace_now(frame->run), n = !frame->body->later; /* a later piece is no call */
         ht_status status = node->forms.body(node->self, frame->body, in, &frame->values[step->first_out], &why);
         hti_trace_step(frame->run, HT_SPAN_NODE, frame, start, n);
         if (status == HT_PARKED && frame->body->parked) {
             hti_values_release(&frame->values[step->first_out], node->n_outputs);
+            frame->body->later = true;
+            frame->body->thread = hti_this_worker();
             frame->target = frame->body->target;
             const outcome then = park(frame, step, found);
             if (then == GOES_ON) continue; /* it could not be started, and the body is told */
@@ -438,7 +473,7 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
 
 static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *found)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     if ((frame->run->workers && step->node->n_map_over) || step->node->has_own) {
         const ht_status ran = settle(frame, step, run_child_plain(frame, step, &why));
         return ran == HT_OK ? GOES_ON : fail_with(found, frame, ran, &why);
@@ -469,7 +504,7 @@ static outcome begin_step(hti_frame *frame, const hti_step *step, hti_found *fou
 /* The present step's call has ended: its results are in place, or a failure. */
 static outcome resume_step(hti_frame *frame, const hti_step *step, hti_found *found)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     frame->answered = false;
     if (frame->body && frame->status == HT_OK) return run_body(frame, step, found);
     if (frame->failure) why = *frame->failure;
@@ -482,7 +517,7 @@ static outcome resume_step(hti_frame *frame, const hti_step *step, hti_found *fo
 
 static outcome run_step(hti_frame *frame, const hti_step *step, hti_found *found)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     if (frame->again) {
         frame->again = false;
         return start_call(frame, step, found);
@@ -495,7 +530,7 @@ static outcome run_step(hti_frame *frame, const hti_step *step, hti_found *found
 void hti_frame_run(hti_frame *frame, hti_found *found)
 {
     const ht_plan *plan = frame->map->plan;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     const ht_status status = hti_run_check(frame->run, &why);
     if (status != HT_OK) {
         found->failed = frame;

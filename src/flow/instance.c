@@ -208,7 +208,7 @@ static struct holding *holding_of(const ht_instance *instance, bool is_live, con
 /* With the lock held: makes one object in the place that the caller reserved in n_made. */
 static ht_status make_object(ht_instance *instance, struct holding *holding, void **self, ht_error *err)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     void *made = NULL;
     hti_mutex_unlock(instance->lock);
     const int32_t before = hti_device_enter(holding ? hti_gpus_first(&holding->gpus) : ht_current_device());
@@ -228,8 +228,8 @@ static ht_status make_object(ht_instance *instance, struct holding *holding, voi
         holding->is_live = false;
     }
     instance->n_made--;
-    (void)hti_fail(&instance->failure, status, "class '%s' cannot be initialised: %.800s", instance->cls->name,
-                   why.message);
+    (void)hti_fail_as(&instance->failure, status, &why);
+    (void)hti_fail_context(&instance->failure, status, "class '%s' cannot be initialised", instance->cls->name);
     hti_cond_broadcast(instance->changed);
     if (err) *err = instance->failure;
     return status;

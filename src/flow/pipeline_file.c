@@ -127,7 +127,7 @@ static ht_status read_object(reader *r, const hti_yaml_entry *entry, object *out
 {
     ht_text cls = {NULL, 0};
     ht_value args;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     const hti_yaml_node *node = entry->value, *at;
     HT_TRY(hti_yaml_expect(r->yaml, node, "an object", HTI_YAML_MAP, err));
     HT_TRY(hti_yaml_need(r->yaml, node, "class", HTI_YAML_STRING, &at, err));
@@ -198,7 +198,7 @@ static ht_status read_function(reader *r, const hti_yaml_node *node, ht_pipeline
     const char *outputs[HTI_MAX_OUTPUTS], *own[HTI_MAX_INPUTS];
     size_t n_in, n_out;
     ht_text name = {NULL, 0};
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     HT_TRY(hti_yaml_unknown_key(r->yaml, node, keys, HTI_LEN(keys), err));
     HT_TRY(hti_yaml_need(r->yaml, node, "node", HTI_YAML_STRING, &type, err));
     HT_TRY(hti_yaml_text(r->yaml, node, "name", &name, err));
@@ -234,7 +234,7 @@ static ht_status read_method(reader *r, const hti_yaml_node *node, ht_pipeline *
     hti_chosen chosen;
     size_t n;
     ht_text name = {NULL, 0};
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     HT_TRY(hti_yaml_unknown_key(r->yaml, node, keys, HTI_LEN(keys), err));
     HT_TRY(hti_yaml_need(r->yaml, node, "method", HTI_YAML_STRING, &method, err));
     HT_TRY(hti_yaml_need(r->yaml, node, "output", HTI_YAML_STRING, &output, err));
@@ -297,7 +297,7 @@ static ht_status read_nested(reader *r, const hti_yaml_node *node, ht_pipeline *
     ht_as_node as = {HT_DESC(ht_as_node), .inputs = in_names, .outputs = out_names, .map_over = over};
     ht_pipeline *made;
     ht_nested_run own = {HT_DESC(ht_nested_run)};
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     HT_TRY(hti_yaml_unknown_key(r->yaml, node, keys, HTI_LEN(keys), err));
     HT_TRY(hti_yaml_need(r->yaml, node, "pipeline", HTI_YAML_MAP, &inner, err));
     HT_TRY(hti_yaml_text(r->yaml, node, "name", &name, err));
@@ -332,7 +332,7 @@ static ht_status bind_inputs(reader *r, const hti_yaml_node *map, ht_pipeline *p
     HT_TRY(hti_yaml_get(r->yaml, map, "inputs", HTI_YAML_MAP, &inputs, err));
     for (size_t i = 0; inputs && i < inputs->n; i++) {
         const hti_yaml_entry *entry = &inputs->as.entries[i];
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         ht_value value;
         HT_TRY(value_of(entry->value, &value, err));
         const ht_status status = ht_pipeline_bind(p, entry->key.data, value, &why);
@@ -368,7 +368,7 @@ static ht_status bind_objects(reader *r, const hti_yaml_node *root, ht_error *er
     for (size_t i = 0; i < r->file->n_objects; i++) {
         const object *o = &r->file->objects[i];
         ht_value value;
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         HT_TRY(ht_instance_value(o->instance, &value, err));
         const ht_status status = ht_pipeline_bind(r->file->pipeline, o->name, value, &why);
         ht_value_release(value);
@@ -386,7 +386,7 @@ static ht_status try_plan(reader *r, const hti_yaml_node *root, ht_error *err)
 {
     hti_graph graph;
     hti_arena arena;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     hti_arena_init(&arena);
     ht_status status = hti_graph_make(r->file->pipeline, &arena, &graph, &why);
     if (status == HT_OK) {

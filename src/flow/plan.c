@@ -121,7 +121,8 @@ static ht_status plan_child(planner *p, uint32_t at, ht_error *err)
         for (size_t m = 0; m < node->n_map_over; m++) mapped[n_given] |= node->map_over[m] == i;
         given[n_given++] = node->inner_inputs[i];
     }
-    const hti_plan_request request = {outputs, n_outputs, given, mapped, n_given, p->request->depth + 1};
+    const hti_plan_request request = {outputs,          n_outputs, given, mapped, n_given, p->request->depth + 1,
+                                      p->request->plain};
     if (request.depth > HTI_MAX_NESTING)
         return HT_FAIL(err, LIMIT, "pipelines are nested more than %d deep", HTI_MAX_NESTING);
     const ht_status status = hti_plan_make(node->inner, &request, &p->children[at], err);
@@ -257,11 +258,12 @@ static ht_status link_child(ht_plan *plan, hti_step *step, ht_error *err)
     return HT_OK;
 }
 
-bool hti_step_may_park(const hti_step *step)
+bool hti_step_may_park(const hti_step *step, bool plain)
 {
     const ht_forms *forms = &step->node->forms;
+    const bool awaits = forms->body && !(plain && forms->row);
     if (step->child) return step->child->may_park && !step->node->has_own;
-    return !step->node->chosen.whole && (hti_gathers(forms) || forms->start || forms->body);
+    return !step->node->chosen.whole && (hti_gathers(forms) || forms->start || awaits);
 }
 
 static ht_status make_step(planner *p, uint32_t at, ht_error *err)
@@ -281,7 +283,7 @@ static ht_status make_step(planner *p, uint32_t at, ht_error *err)
     step->first_out = (uint32_t)plan->n_own;
     for (size_t o = 0; o < node->n_outputs; o++) p->own_at[p->graph.first_output[at] + o] = (uint32_t)plan->n_own++;
     if (step->child) HT_TRY(link_child(plan, step, err));
-    step->may_park = hti_step_may_park(step);
+    step->may_park = hti_step_may_park(step, p->request->plain);
     plan->may_park |= step->may_park;
     return HT_OK;
 }

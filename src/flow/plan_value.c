@@ -385,7 +385,7 @@ static ht_status place_step(reader *r, ht_value value, hti_step *step, ht_error 
         HT_TRY(hti_map_put(&r->made, hti_text_of(name), (uint32_t)plan->n_own++, &entry, &inserted, err));
         if (!inserted) return HT_FAIL(err, PARSE, "output '%.100s' stands twice", name);
     }
-    step->may_park = hti_step_may_park(step);
+    step->may_park = hti_step_may_park(step, false);
     plan->may_park |= step->may_park;
     return HT_OK;
 }

@@ -283,9 +283,11 @@ static void replay(hti_run *run, uint32_t depth, ht_value reply)
         size_t n_parts;
         const ht_value *part = ht_value_items(list[i], &n_parts);
         if (n_parts != 5 || part[1].kind != HT_KIND_STRING) continue;
-        const ht_event event = {(ht_event_kind)part[0].as.integer, ht_value_text(part[1]).data,
-                                depth + (uint32_t)part[2].as.integer, (uint64_t)part[3].as.integer,
-                                (uint64_t)part[4].as.integer};
+        const ht_event event = {.kind = (ht_event_kind)part[0].as.integer,
+                                .node = ht_value_text(part[1]).data,
+                                .depth = depth + (uint32_t)part[2].as.integer,
+                                .item = (uint64_t)part[3].as.integer,
+                                .n = (uint64_t)part[4].as.integer};
         hti_mutex_lock(run->lock);
         run->options->event(run->options->ud, &event);
         hti_mutex_unlock(run->lock);

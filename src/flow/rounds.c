@@ -122,8 +122,16 @@ static ht_status admit_items(hti_run *run, ht_error *err)
 
 typedef struct phase {
     hti_run *run;
-    hti_found *found; /* [n_chunks] */
+    hti_found *found; /* [n_chunks], and behind them one for each thread's own frames */
+    size_t n_chunks, next;
+    struct pinned {
+        hti_frame *frame;
+        size_t thread;
+    } * own; /* [n_own] bodies with a stack of their own go on where that is; taken out of the runnable ones */
+    size_t n_own;
 } phase;
+
+static bool is_pinned(const hti_frame *frame) { return frame->body && frame->body->slot; }
 
 static ht_status run_chunk(void *ud, size_t chunk, size_t thread, ht_error *err)
 {
@@ -132,11 +140,47 @@ static ht_status run_chunk(void *ud, size_t chunk, size_t thread, ht_error *err)
     hti_found *found = &now->found[chunk];
     const size_t end = HTI_MIN((chunk + 1) * FRAMES_PER_CHUNK, runnable->n);
     (void)err;
-    hti_trace_worker(thread);
+    const size_t outer = hti_trace_worker(thread);
     ht_trace *before = hti_trace_enter(now->run->options->trace);
-    for (size_t i = chunk * FRAMES_PER_CHUNK; i < end && !found->failed; i++) hti_frame_run(runnable->at[i], found);
+    for (size_t i = chunk * FRAMES_PER_CHUNK; i < end && !found->failed; i++)
+        if (runnable->at[i]) hti_frame_run(runnable->at[i], found);
     (void)hti_trace_enter(before);
+    (void)hti_trace_worker(outer);
     return HT_OK; /* a failure is told by the lowest frame, not the first chunk */
+}
+
+/* A thread's own frames, then chunks of the others. */
+static ht_status run_own(void *ud, size_t chunk, size_t thread, ht_error *err)
+{
+    phase *now = ud;
+    hti_found *found = &now->found[now->n_chunks + chunk];
+    const size_t outer = hti_trace_worker(thread);
+    ht_trace *before = hti_trace_enter(now->run->options->trace);
+    for (size_t i = 0; i < now->n_own && !found->failed; i++)
+        if (now->own[i].thread == chunk) hti_frame_run(now->own[i].frame, found);
+    (void)hti_trace_enter(before);
+    (void)hti_trace_worker(outer);
+    for (size_t next; (next = __atomic_fetch_add(&now->next, 1, __ATOMIC_RELAXED)) < now->n_chunks;)
+        HT_TRY(run_chunk(now, next, thread, err));
+    return HT_OK;
+}
+
+static ht_status run_over_pool(phase *now, ht_error *err)
+{
+    const hti_frames *runnable = &now->run->runnable;
+    size_t n = 0;
+    for (size_t i = 0; i < runnable->n; i++) n += is_pinned(runnable->at[i]);
+    if (n == 0) return hti_pool_run(now->run->pool, now->n_chunks, run_chunk, now, err);
+    now->own = HTI_NEW_ARRAY(struct pinned, n);
+    if (!now->own) return HTI_NO_MEMORY(err);
+    for (size_t i = 0; i < runnable->n; i++) {
+        if (!is_pinned(runnable->at[i])) continue;
+        now->own[now->n_own++] = (struct pinned){runnable->at[i], runnable->at[i]->body->thread};
+        runnable->at[i] = NULL;
+    }
+    const ht_status status = hti_pool_each(now->run->pool, run_own, now, err);
+    hti_free(now->own);
+    return status;
 }
 
 static ht_status keep_parked(hti_run *run, const hti_frames *parked, ht_error *err)
@@ -165,19 +209,20 @@ static ht_status merge(hti_run *run, hti_found *found, ht_error *err)
 static ht_status run_phase(hti_run *run, ht_error *err)
 {
     const size_t n_chunks = (run->runnable.n + FRAMES_PER_CHUNK - 1) / FRAMES_PER_CHUNK;
-    hti_found *found = hti_alloc_zero(hti_mul(n_chunks, sizeof *found));
+    const size_t n_found = n_chunks + (run->pool ? ht_pool_threads(run->pool) : 0);
+    hti_found *found = hti_alloc_zero(hti_mul(n_found, sizeof *found));
     if (!found) return HTI_NO_MEMORY(err);
-    phase now = {run, found};
+    phase now = {.run = run, .found = found, .n_chunks = n_chunks};
     hti_frames_sort(&run->runnable);
     ht_status status = HT_OK;
     if (run->pool) {
-        status = hti_pool_run(run->pool, n_chunks, run_chunk, &now, err);
+        status = run_over_pool(&now, err);
     } else {
         for (size_t i = 0; i < n_chunks && (i == 0 || !found[i - 1].failed); i++) (void)run_chunk(&now, i, 0, err);
     }
     run->runnable.n = 0;
     const hti_found *failed = NULL;
-    for (size_t i = 0; i < n_chunks; i++) {
+    for (size_t i = 0; i < n_found; i++) {
         const ht_status merged = merge(run, &found[i], err);
         if (status == HT_OK) status = merged;
         if (found[i].failed && (!failed || found[i].failed->seq < failed->failed->seq)) failed = &found[i];
@@ -187,7 +232,7 @@ static ht_status run_phase(hti_run *run, ht_error *err)
         if (err) *err = failed->err;
         if (status != HT_CANCELLED && status != HT_NO_MEMORY) hti_frame_tell_around(failed->failed);
     }
-    for (size_t i = 0; i < n_chunks; i++) found_deinit(&found[i]);
+    for (size_t i = 0; i < n_found; i++) found_deinit(&found[i]);
     hti_free(found);
     return status;
 }
@@ -240,6 +285,21 @@ static ht_status run_all(hti_run *run, hti_open_map *root, ht_error *err)
     }
 }
 
+/* Bodies that stand in their middle, on the threads that their stacks belong to. */
+static ht_status drop_bodies(void *ud, size_t chunk, size_t thread, ht_error *err)
+{
+    const hti_run *run = ud;
+    (void)thread;
+    (void)err;
+    for (const hti_open_map *map = run->last; map; map = map->before)
+        for (hti_frame *frame = map->live; frame; frame = frame->live_after) {
+            if (!is_pinned(frame) || (run->pool && frame->body->thread != chunk)) continue;
+            hti_body_free(frame->body);
+            frame->body = NULL;
+        }
+    return HT_OK;
+}
+
 /* What a failed run leaves: calls under way, frames everywhere, nested maps. */
 static void abandon(hti_run *run, const hti_open_map *root, ht_status why)
 {
@@ -259,6 +319,10 @@ static void abandon(hti_run *run, const hti_open_map *root, ht_status why)
         hti_mutex_unlock(run->lock);
         if (hti_calls_take(run, NULL) != HT_OK) run->runnable.n = 0;
     }
+    if (run->pool)
+        (void)hti_pool_each(run->pool, drop_bodies, run, NULL);
+    else
+        (void)drop_bodies(run, 0, 0, NULL);
     while (run->last) { /* nested maps before those that their parents belong to */
         hti_open_map *map = run->last;
         remove_map(run, map);

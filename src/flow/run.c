@@ -63,6 +63,11 @@ static ht_status take_list(hti_open_map *map, const char *name, ht_value value, 
     } else if (series) {
         HT_TRY(hti_series_list(series, &map->lists[map->n_lists], err));
         map->n_lists++;
+    } else if (ht_value_type(value) && ht_value_type(value)->rows) {
+        const ht_type *type = ht_value_type(value);
+        const ht_status status = type->rows(ht_value_object(value, type), &map->lists[map->n_lists], err);
+        if (status != HT_OK) return hti_fail_context(err, status, "cannot map over '%s'", name);
+        map->n_lists++;
     } else {
         return HT_FAIL(err, INVALID, "cannot map over '%s': a list, tensor or series is wanted, not a %s", name,
                        ht_kind_name(value.kind));
@@ -210,11 +215,14 @@ ht_status hti_map_admit(hti_run *run, hti_open_map *map, hti_frame **out, ht_err
     frame->tries = 0;
     frame->skipped = frame->doomed = frame->again = false;
     frame->verdict = ht_value_null();
+    if (run->options->event) frame->serial = __atomic_add_fetch(&run->next_serial, 1, __ATOMIC_RELAXED);
     for (size_t i = 0; i < plan->n_inputs && map->mapped; i++)
         if (map->items[i])
             frame->values[plan->input_at[i]] =
                 ht_value_retain(map->items[i][frame->item / map->stride[i] % map->len[i]]);
     *out = frame;
+    if (map->mapped && run->options->item_events)
+        hti_run_event(run, HT_EVENT_ITEM_START, frame, map->node ? map->node->name : plan->pipeline, map->n);
     return HT_OK;
 }
 
@@ -231,6 +239,8 @@ void hti_map_take(hti_open_map *map, hti_frame *frame)
         frame->values[plan->output_at[o]] = ht_value_null();
     }
     __atomic_store_n(&map->state[frame->item], (uint8_t)state, __ATOMIC_RELEASE);
+    if (map->mapped && frame->run->options->item_events)
+        hti_run_event(frame->run, HT_EVENT_ITEM_END, frame, map->node ? map->node->name : plan->pipeline, map->n);
     hti_frame_release(frame);
     frame->next = map->spare;
     map->spare = frame;
@@ -249,7 +259,7 @@ static size_t compact(const hti_open_map *map, ht_value *results)
     return n;
 }
 
-ht_status hti_map_result(hti_open_map *map, size_t output, ht_value *out, ht_error *err)
+ht_status hti_map_result(const hti_run *run, hti_open_map *map, size_t output, ht_value *out, ht_error *err)
 {
     ht_value *results = map->out + output * map->n;
     if (!map->mapped) {
@@ -258,7 +268,9 @@ ht_status hti_map_result(hti_open_map *map, size_t output, ht_value *out, ht_err
         return HT_OK;
     }
     const size_t n = compact(map, results);
-    const ht_status status = ht_value_list_take(results, n, out, err);
+    const ht_run_options *options = run->options;
+    const ht_status status =
+        options->gather ? options->gather(options->ud, results, n, out, err) : ht_value_list_take(results, n, out, err);
     for (size_t i = 0; i < n; i++) results[i] = ht_value_null(); /* taken, also on failure */
     return status;
 }
@@ -267,7 +279,7 @@ ht_status hti_map_finish(hti_open_map *map, hti_frame *parent, const hti_step *s
 {
     for (size_t o = 0; o < step->node->n_outputs; o++)
         if (step->child_out[o] != UINT32_MAX)
-            HT_TRY(hti_map_result(map, step->child_out[o], &parent->values[step->first_out + o], err));
+            HT_TRY(hti_map_result(parent->run, map, step->child_out[o], &parent->values[step->first_out + o], err));
     if (map->mapped) {
         hti_trace_step(parent->run, HT_SPAN_MAP, parent, map->opened_ns, map->n);
         hti_run_event(parent->run, HT_EVENT_MAP_END, parent, map->node->name, map->n);
@@ -280,10 +292,38 @@ ht_status hti_map_finish(hti_open_map *map, hti_frame *parent, const hti_step *s
 void hti_run_event(hti_run *run, ht_event_kind kind, const hti_frame *frame, const char *node, uint64_t n)
 {
     if (!run->options->event) return;
-    const ht_event event = {kind, node, frame ? frame->map->depth : 0, frame ? hti_frame_item(frame) : 0, n};
+    hti_run_tell(run, &(ht_event){.kind = kind, .node = node, .n = n}, frame);
+}
+
+void hti_run_tell(hti_run *run, const ht_event *what, const hti_frame *frame)
+{
+    ht_event event = *what;
+    if (!run->options->event) return;
+    if (frame) {
+        event.depth = frame->map->depth;
+        event.item = hti_frame_item(frame);
+        event.frame = frame->serial;
+        event.parent = frame->map->parent ? frame->map->parent->serial : 0;
+        event.inside = frame;
+    }
     hti_mutex_lock(run->lock);
     run->options->event(run->options->ud, &event);
     hti_mutex_unlock(run->lock);
+}
+
+bool ht_event_value(const ht_event *event, size_t at, const char **name, ht_value *out)
+{
+    const hti_frame *frame = event->inside;
+    const bool starts = event->kind == HT_EVENT_NODE_START;
+    if (!frame || (!starts && event->kind != HT_EVENT_NODE_END && event->kind != HT_EVENT_NODE_CACHED)) return false;
+    const hti_step *step = &frame->map->plan->steps[frame->step];
+    if (at >= (starts ? step->node->n_inputs : step->node->n_outputs)) return false;
+    *name = starts ? step->node->inputs[at].name : step->node->outputs[at];
+    if (starts)
+        *out = step->in[at] == UINT32_MAX ? ht_value_null() : hti_frame_value(frame, step->in[at]);
+    else
+        *out = frame->values[step->first_out + at];
+    return true;
 }
 
 /* ---- whole runs ---- */
@@ -559,7 +599,7 @@ static ht_status run_pipeline(const ht_pipeline *pipeline, ht_value inputs, cons
     hti_arena_init(&in.arena);
     ht_status status = read_inputs(&in, inputs, pipeline, options, err);
     const hti_plan_request request = {
-        options->n_outputs ? options->outputs : NULL, options->n_outputs, in.names, in.mapped, in.n, 0};
+        options->n_outputs ? options->outputs : NULL, options->n_outputs, in.names, in.mapped, in.n, 0, options->plain};
     if (status == HT_OK) status = hti_plan_make_root(pipeline, &request, &plan, err);
     if (status == HT_OK) status = start_run(options, plan, &in, out, err);
     ht_plan_release(plan);

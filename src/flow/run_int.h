@@ -50,8 +50,7 @@ typedef enum hti_item_state { HTI_ITEM_OPEN, HTI_ITEM_DONE, HTI_ITEM_SKIPPED, HT
 /* What an awaited call gave. */
 typedef struct hti_answer {
     ht_value value; /* owned */
-    ht_status status;
-    char *message; /* owned, NULL on success */
+    ht_error *why;  /* owned, NULL on success */
 } hti_answer;
 
 /* A body in the middle: the answers it has had, and the call it waits for. */
@@ -62,8 +61,10 @@ struct ht_body {
     hti_target target;
     ht_value *args; /* [n_args] owned */
     size_t n_args, cap_args;
-    bool parked;
-    void *slot;
+    bool parked, later; /* later: it has parked before */
+    void *slot;         /* of a body with a stack of its own, on `thread` */
+    void (*drop)(void *slot);
+    size_t thread;
 };
 
 /* A started call; it may outlive its frame and its run (call.c). */
@@ -92,6 +93,7 @@ struct hti_frame {
     hti_frame *next; /* in the list of spare ones */
     hti_frame *live_before, *live_after;
     uint64_t item, seq;
+    uint64_t serial; /* for events */
     uint32_t step;
     bool answered; /* the call of the present step has ended: go on behind it */
     bool skipped;
@@ -150,7 +152,7 @@ struct hti_run {
     hti_open_map *first, *last; /* open maps, in the order in which they admit items */
     size_t n_fresh;             /* of the last ones, opened since the last admission */
     size_t n_leaf;
-    uint64_t next_seq;
+    uint64_t next_seq, next_serial;
     hti_frames runnable, parked;
     hti_mutex *lock; /* guards `finished`, `calls`, `next_timer`, `puts` and the callbacks */
     bool closed;     /* under lock: a result was refused, so no later one is given */
@@ -196,8 +198,8 @@ uint64_t hti_run_now(const hti_run *run);
 /* TIMEOUT when the run's time is over, CANCELLED when its caller wants no more. */
 HT_CHECKED ht_status hti_run_check(const hti_run *run, ht_error *err);
 /* A failure as a value. */
-HT_CHECKED ht_status hti_failure_new(ht_status status, uint64_t item, const char *node, const char *message,
-                                     ht_value *out, ht_error *err);
+HT_CHECKED ht_status hti_failure_new(uint64_t item, const char *node, const ht_error *why, ht_value *out,
+                                     ht_error *err);
 /* Whether items of the outermost map may fail alone with this status. */
 bool hti_run_collects(const hti_run *run, ht_status status);
 
@@ -219,13 +221,15 @@ void hti_map_take(hti_open_map *map, hti_frame *frame);
 /* Of the outermost map: gives results of items that are done, in order, to who wants them early. */
 HT_CHECKED ht_status hti_map_deliver(hti_run *run, hti_open_map *map, ht_error *err);
 /* A map whose items have all ended: one value for each of the plan's outputs. */
-HT_CHECKED ht_status hti_map_result(hti_open_map *map, size_t output, ht_value *out, ht_error *err);
+HT_CHECKED ht_status hti_map_result(const hti_run *run, hti_open_map *map, size_t output, ht_value *out, ht_error *err);
 /* A nested pipeline with settings of its own, from its inputs to its outputs, on this thread. */
 HT_CHECKED ht_status hti_nested_run(hti_frame *frame, const hti_step *step, ht_error *err);
 /* Its results into the step's outputs of the parent. */
 HT_CHECKED ht_status hti_map_finish(hti_open_map *map, hti_frame *parent, const hti_step *step, ht_error *err);
 void hti_map_close(hti_open_map *map);
 void hti_run_event(hti_run *run, ht_event_kind kind, const hti_frame *frame, const char *node, uint64_t n);
+/* The same for what more there is to tell; `frame` fills in where it stands. */
+void hti_run_tell(hti_run *run, const ht_event *what, const hti_frame *frame);
 
 /* frame.c */
 /* Runs the frame until it ends, fails or parks, and notes in `found` which. */
@@ -241,12 +245,13 @@ void hti_frame_tell_around(const hti_frame *frame);
 void hti_frame_release(hti_frame *frame); /* its values; it may be used again */
 void hti_frame_free(hti_frame *frame);    /* NULL allowed */
 void hti_body_free(ht_body *body);
-/* The answer of an awaited call; takes value and, copied, the message. */
-HT_CHECKED ht_status hti_body_answer(ht_body *body, ht_value value, ht_status status, const char *message,
-                                     ht_error *err);
+/* The answer of an awaited call; takes value, copies the failure. why NULL, or HT_OK: success. */
+HT_CHECKED ht_status hti_body_answer(ht_body *body, ht_value value, const ht_error *why, ht_error *err);
 /* All items of a map that never parks, in order on this thread or over the pool. */
 HT_CHECKED ht_status hti_map_run_plain(hti_run *run, hti_open_map *map, ht_error *err);
 
+/* The pool's thread that this is, as its runs count them. */
+size_t hti_this_worker(void);
 /* traced.c; all do nothing without a trace */
 HT_CHECKED ht_status hti_trace_run(hti_run *run, const ht_plan *plan, ht_error *err);
 uint64_t hti_trace_now(const hti_run *run);
@@ -255,8 +260,8 @@ void hti_trace_step(const hti_run *run, ht_span_kind kind, const hti_frame *fram
 void hti_trace_call(const hti_run *run, ht_span_kind kind, const hti_target *target, uint64_t start, uint64_t n);
 /* What an instance's making is told to on this thread; the one before. */
 ht_trace *hti_trace_enter(ht_trace *trace);
-/* The thread that runs this is number `worker` of the run. */
-void hti_trace_worker(size_t worker);
+/* The thread that runs this is number `worker` of the run; the number before, to be set again at the end. */
+size_t hti_trace_worker(size_t worker);
 /* Spans of another process: as a value there, and into the trace here. */
 HT_CHECKED ht_status hti_trace_value(ht_trace *trace, ht_value *out, ht_error *err);
 void hti_trace_take(const hti_run *run, uint32_t worker, ht_value spans);

@@ -309,7 +309,7 @@ int ht_worker_main(int argc, char **argv, ht_registry *registry)
     }
     registry->in_worker = true;
     for (int i = 2; i + 1 < argc; i += 2) {
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         if (strcmp(argv[i], "--plugin") != 0 || ht_registry_load(registry, argv[i + 1], &err) == HT_OK) continue;
         hti_write_standard_error(err.message, strlen(err.message));
         return ht_status_exit_code(err.status);

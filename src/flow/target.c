@@ -25,15 +25,15 @@ typedef struct waited_call {
     size_t row;
 } waited_call;
 
-static void wake_waiter(void *ud, const ht_value *out, ht_status status, const char *message)
+static void wake_waiter(void *ud, const ht_value *out, const ht_error *why)
 {
     const waited_call *call = ud;
     waiter *w = call->waiter;
     hti_mutex_lock(w->lock);
     for (size_t o = 0; out && o < w->n_outputs; o++) w->out[o][call->row] = out[o];
-    if (status != HT_OK && call->row < w->failed) {
+    if (why && call->row < w->failed) {
         w->failed = call->row;
-        w->status = hti_fail(w->err, status, "%s", message);
+        w->status = hti_fail_as(w->err, why->status, why);
     }
     w->n_open--;
     hti_cond_signal(w->ended);
@@ -45,11 +45,11 @@ static void start_each(const hti_target *target, void *self, size_t n, const ht_
 {
     ht_value row[HTI_MAX_INPUTS];
     for (size_t k = 0; k < n; k++) {
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         for (size_t i = 0; i < target->n_inputs; i++) row[i] = in[i].rows[in[i].constant ? 0 : k];
         calls[k] = (waited_call){{wake_waiter, &calls[k]}, w, k};
-        const ht_status status = target->forms->start(self, row, &calls[k].completion, &why);
-        if (status != HT_OK) wake_waiter(&calls[k], NULL, status, why.message);
+        why.status = target->forms->start(self, row, &calls[k].completion, &why);
+        if (why.status != HT_OK) wake_waiter(&calls[k], NULL, &why);
     }
 }
 
@@ -73,11 +73,20 @@ static ht_status start_and_wait(const hti_target *target, void *self, size_t n, 
     return status;
 }
 
-void ht_complete(ht_completion *completion, const ht_value *out) { completion->done(completion->ud, out, HT_OK, ""); }
+void ht_complete(ht_completion *completion, const ht_value *out) { completion->done(completion->ud, out, NULL); }
 
 void ht_complete_error(ht_completion *completion, ht_status status, const char *message)
 {
-    completion->done(completion->ud, NULL, status == HT_OK ? HT_FAILED : status, message ? message : "");
+    ht_error why = {0};
+    (void)hti_fail(&why, status == HT_OK ? HT_FAILED : status, "%s", message ? message : "");
+    completion->done(completion->ud, NULL, &why);
+}
+
+void ht_complete_failure(ht_completion *completion, const ht_error *why)
+{
+    ht_error mine = *why;
+    if (mine.status == HT_OK) mine.status = HT_FAILED;
+    completion->done(completion->ud, NULL, &mine);
 }
 
 /* ---- one try ---- */
@@ -194,13 +203,13 @@ static ht_status call_repeatedly(const attempt *a, void *self, ht_error *err)
     const hti_target *target = a->target;
     ht_status status = HT_OK;
     for (uint32_t try = 0; try <= target->forms->max_retries; try++) {
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         if (try) hti_sleep_ns((uint64_t)target->forms->retry_wait_ms * 1000000 << HTI_MIN(try - 1, 10));
         status = call_once(a, self, &why);
         if (status == HT_OK) break;
         for (size_t o = 0; a->out && o < target->n_outputs; o++) hti_values_release(a->out[o], a->n);
         if (status == HT_PARKED) status = hti_fail(&why, HT_INVALID, "awaits outside a body");
-        (void)hti_fail(err, status, "%s", why.message);
+        (void)hti_fail_as(err, status, &why);
         if (status == HT_CANCELLED || status == HT_NO_MEMORY) break;
     }
     return status;
@@ -269,10 +278,10 @@ typedef struct direct_call {
     void *ud;
 } direct_call;
 
-static void end_direct(void *ud, const ht_value *out, ht_status status, const char *message)
+static void end_direct(void *ud, const ht_value *out, const ht_error *why)
 {
     direct_call *call = ud;
-    call->done(call->ud, status, out ? out[0] : ht_value_null(), message);
+    call->done(call->ud, why ? why->status : HT_OK, out ? out[0] : ht_value_null(), why ? why->message : "");
     ht_instance_release(call->instance);
     hti_free(call);
 }

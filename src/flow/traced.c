@@ -11,7 +11,14 @@
 static _Thread_local uint32_t this_worker; /* which thread of the run this is; 0: the caller's */
 static _Thread_local ht_trace *this_trace; /* of the run that this thread works for, NULL: none */
 
-void hti_trace_worker(size_t worker) { this_worker = (uint32_t)worker; }
+size_t hti_trace_worker(size_t worker)
+{
+    const size_t before = this_worker;
+    this_worker = (uint32_t)worker;
+    return before;
+}
+
+size_t hti_this_worker(void) { return this_worker; }
 
 ht_trace *hti_trace_enter(ht_trace *trace)
 {

@@ -83,7 +83,7 @@ static void end_with(hti_http *client, hti_call *call, ht_status status, const c
 {
     char shown[HTI_URL_SHOWN];
     hti_url_show(call->url, shown);
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     (void)hti_fail(&why, status, "%s %s: %s", call->method->name, shown, what);
     if (call->easy)
         stop_transfer(client, call);
@@ -168,7 +168,7 @@ static void start_transfers(hti_http *client)
     while (client->n_active < client->max_concurrency && client->queue.first) {
         hti_call *call = client->queue.first;
         hti_call_unlink(call);
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         const ht_status status = start_transfer(client, call, &why);
         if (status != HT_OK) end_call(client, call, status, &why);
     }
@@ -176,7 +176,7 @@ static void start_transfers(hti_http *client)
 
 static void end_transfer(hti_http *client, hti_call *call, CURLcode code)
 {
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     bool again;
     const ht_status status = hti_transfer_judge(call, call->easy, code, &again, &why);
     stop_transfer(client, call);

@@ -125,7 +125,7 @@ static void start_next(batch *of)
         if (at < of->n) of->next++;
         hti_mutex_unlock(of->lock);
         if (at >= of->n) return;
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         const ht_status status = hti_http_start(of->client, &of->requests[at], end_item, &of->items[at], NULL, &why);
         if (status == HT_OK) return;
         set_failure(&of->results[at], status, why.message);

@@ -18,10 +18,12 @@ uint64_t hti_clock_wall_ns(void)
 
 void hti_sleep_ns(uint64_t ns)
 {
+    void *left = hti_block_leave();
     const uint64_t now = hti_clock_ns();
     const uint64_t until_ns = ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
     const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000U),
                                    .tv_nsec = (long)(until_ns % 1000000000U)};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
     }
+    hti_block_enter(left);
 }

@@ -81,6 +81,10 @@ void hti_write_standard_error(const void *data, size_t len);
 
 /* ---- threads ---- */
 
+/* Around whatever lets this thread wait for another: the program's own lock (ht_blocking_set) is let go meanwhile. */
+void *hti_block_leave(void);
+void hti_block_enter(void *left);
+
 /*
  * Runs fn(ud, chunk, thread) for every chunk in [0, n_chunks), each exactly once, over the pool
  * (NULL or a nested call: inline, in order). `thread` < ht_pool_threads(pool), for scratch per
@@ -89,12 +93,14 @@ void hti_write_standard_error(const void *data, size_t len);
  */
 typedef ht_status (*hti_chunk_fn)(void *ud, size_t chunk, size_t thread, ht_error *err);
 HT_CHECKED ht_status hti_pool_run(ht_pool *pool, size_t n_chunks, hti_chunk_fn fn, void *ud, ht_error *err);
+/* Chunk i on thread i, for every thread of the pool; inline (NULL or a nested call) all on this one, in order. */
+HT_CHECKED ht_status hti_pool_each(ht_pool *pool, hti_chunk_fn fn, void *ud, ht_error *err);
 
 /* A plain lock; NULL when memory is out. */
 typedef struct hti_mutex hti_mutex;
 HT_CHECKED hti_mutex *hti_mutex_new(void);
 void hti_mutex_free(hti_mutex *mutex);
-void hti_mutex_lock(hti_mutex *mutex);
+void hti_mutex_lock(hti_mutex *mutex); /* a thread that has to wait lets the program's own lock go first */
 void hti_mutex_unlock(hti_mutex *mutex);
 
 /*

@@ -22,7 +22,7 @@ struct ht_pool {
     size_t n_threads, n_started;
     uint64_t epoch;
     size_t n_busy;
-    bool stop;
+    bool stop, each; /* each: chunk i belongs to thread i */
     hti_chunk_fn fn;
     void *ud;
     size_t n_chunks;
@@ -50,17 +50,24 @@ static void note_failure(ht_pool *pool, size_t chunk, ht_status status, const ht
     atomic_store(&pool->next, pool->n_chunks); /* the rest is skipped; lower chunks are already taken */
 }
 
+static void take_chunk(ht_pool *pool, size_t chunk, size_t thread)
+{
+    ht_error err;
+    err.status = HT_OK;
+    err.message[0] = '\0';
+    err.cause = 0;
+    const ht_status status = pool->fn(pool->ud, chunk, thread, &err);
+    if (status != HT_OK) note_failure(pool, chunk, status, &err);
+}
+
 static void take_chunks(ht_pool *pool, size_t thread)
 {
     inside = true;
-    for (;;) {
-        const size_t chunk = atomic_fetch_add(&pool->next, 1);
-        if (chunk >= pool->n_chunks) break;
-        ht_error err;
-        err.status = HT_OK;
-        err.message[0] = '\0';
-        const ht_status status = pool->fn(pool->ud, chunk, thread, &err);
-        if (status != HT_OK) note_failure(pool, chunk, status, &err);
+    if (pool->each) {
+        take_chunk(pool, thread, thread);
+    } else {
+        for (size_t chunk; (chunk = atomic_fetch_add(&pool->next, 1)) < pool->n_chunks;)
+            take_chunk(pool, chunk, thread);
     }
     inside = false;
 }
@@ -130,7 +137,9 @@ void ht_pool_free(ht_pool *pool)
     pool->stop = true;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
+    void *left = hti_block_leave();
     for (size_t i = 0; i < pool->n_started; i++) (void)pthread_join(pool->threads[i], NULL);
+    hti_block_enter(left);
     pthread_cond_destroy(&pool->wake);
     pthread_cond_destroy(&pool->done);
     pthread_mutex_destroy(&pool->lock);
@@ -147,13 +156,18 @@ static ht_status run_inline(size_t n_chunks, hti_chunk_fn fn, void *ud, ht_error
     return HT_OK;
 }
 
-ht_status hti_pool_run(ht_pool *pool, size_t n_chunks, hti_chunk_fn fn, void *ud, ht_error *err)
+/* Waiting for a section of another caller, or for the others at its end, is told; the short lock inside is not. */
+static ht_status run_section(ht_pool *pool, size_t n_chunks, bool each, hti_chunk_fn fn, void *ud, ht_error *err)
 {
-    if (!pool || pool->n_threads == 1 || n_chunks <= 1 || inside) return run_inline(n_chunks, fn, ud, err);
-    pthread_mutex_lock(&pool->section);
+    if (pthread_mutex_trylock(&pool->section) != 0) {
+        void *left = hti_block_leave();
+        pthread_mutex_lock(&pool->section);
+        hti_block_enter(left);
+    }
     pthread_mutex_lock(&pool->lock);
     pool->fn = fn;
     pool->ud = ud;
+    pool->each = each;
     pool->n_chunks = n_chunks;
     pool->failure.status = HT_OK;
     pool->n_busy = pool->n_started;
@@ -162,11 +176,26 @@ ht_status hti_pool_run(ht_pool *pool, size_t n_chunks, hti_chunk_fn fn, void *ud
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     take_chunks(pool, 0);
+    void *left = hti_block_leave();
     pthread_mutex_lock(&pool->lock);
     while (pool->n_busy > 0) pthread_cond_wait(&pool->done, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+    hti_block_enter(left);
     const ht_status status = pool->failure.status;
     if (status != HT_OK && err) *err = pool->failure;
-    pthread_mutex_unlock(&pool->lock);
     pthread_mutex_unlock(&pool->section);
     return status;
+}
+
+ht_status hti_pool_run(ht_pool *pool, size_t n_chunks, hti_chunk_fn fn, void *ud, ht_error *err)
+{
+    if (!pool || pool->n_threads == 1 || n_chunks <= 1 || inside) return run_inline(n_chunks, fn, ud, err);
+    return run_section(pool, n_chunks, false, fn, ud, err);
+}
+
+ht_status hti_pool_each(ht_pool *pool, hti_chunk_fn fn, void *ud, ht_error *err)
+{
+    const size_t n = ht_pool_threads(pool);
+    if (n == 1 || inside) return run_inline(n, fn, ud, err);
+    return run_section(pool, n, true, fn, ud, err);
 }

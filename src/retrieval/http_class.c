@@ -93,7 +93,7 @@ static ht_status answer_value(const pending *p, const hti_http_response *respons
 static void request_done(void *ud, hti_http_response *response, const ht_error *failure)
 {
     pending *p = ud;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     ht_value out = ht_value_null();
     ht_status status = failure ? failure->status : answer_value(p, response, &out, &why);
     if (status == HT_OK)

@@ -147,7 +147,7 @@ ht_status hti_change_add(hti_change *change, const hti_doc *fields, uint32_t *do
     HT_TRY(usable(change, err));
     HT_TRY(check_fields(change, fields, err));
     const uint32_t ordinal = change->first_doc + change->n_docs;
-    ht_error failure = {HT_OK, ""};
+    ht_error failure = {0};
     hti_query_bind_int(change->insert_document, 1, ordinal);
     hti_query_bind_text(change->insert_document, 2, fields->id);
     ht_status status = hti_query_run(change->insert_document, &failure);
@@ -170,7 +170,7 @@ ht_status hti_change_add(hti_change *change, const hti_doc *fields, uint32_t *do
 ht_status hti_change_delete(hti_change *change, ht_text id, ht_error *err)
 {
     HT_TRY(usable(change, err));
-    ht_error failure = {HT_OK, ""};
+    ht_error failure = {0};
     hti_query_bind_int(change->delete_document, 1, (int64_t)change->generation);
     hti_query_bind_text(change->delete_document, 2, id);
     const ht_status status = hti_query_run(change->delete_document, &failure);
@@ -215,7 +215,7 @@ ht_status hti_change_set(hti_change *change, const char *name, const char *value
 {
     const ht_text name_text = {name, strlen(name)}, value_text = {value, strlen(value)};
     bool set = false, same;
-    ht_error failure = {HT_OK, ""};
+    ht_error failure = {0};
     HT_TRY(usable(change, err));
     ht_status status = compare_setting(change, name_text, value_text, &set, &same, &failure);
     if (status == HT_OK && set && !same)

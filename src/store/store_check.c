@@ -55,7 +55,7 @@ static ht_status absorb(checker *check, ht_status status, const ht_error *reason
 static ht_status check_generations(checker *check, ht_error *err)
 {
     const hti_store *store = check->store;
-    ht_error reason = {HT_OK, ""};
+    ht_error reason = {0};
     uint64_t *numbers;
     size_t n;
     ht_status status = hti_manifest_list(store->db, store->db_path, &numbers, &n, &reason);
@@ -73,7 +73,7 @@ static ht_status check_generations(checker *check, ht_error *err)
 
 static ht_status check_file(checker *check, const hti_query *row, ht_error *err)
 {
-    ht_error reason = {HT_OK, ""};
+    ht_error reason = {0};
     uint64_t size, checksum;
     hti_arena arena;
     hti_arena_init(&arena);
@@ -190,7 +190,7 @@ static ht_status check_segments(checker *check, ht_error *err)
 static ht_status check_all(checker *check, ht_error *err)
 {
     hti_store *store = check->store;
-    ht_error reason = {HT_OK, ""};
+    ht_error reason = {0};
     const ht_status status = hti_db_check(store->db, check->monitor, report_database, check, &reason);
     HT_TRY(absorb(check, status, &reason, err));
     if (check->n_problems > 0) return HT_OK;

@@ -71,7 +71,7 @@ static ht_status check_newest(hti_store *store, uint64_t newest, ht_error *err)
 static ht_status choose(hti_store *store, const uint64_t *numbers, size_t n, ht_error *why, ht_error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        ht_error reason = {HT_OK, ""};
+        ht_error reason = {0};
         const ht_status status =
             hti_manifest_load(store->db, store->dir, numbers[i], HTI_MANIFEST_WHOLE, &store->manifest, &reason);
         if (status == HT_OK) return HT_OK;
@@ -85,7 +85,7 @@ static ht_status serve(hti_store *store, ht_error *err)
 {
     uint64_t *numbers;
     size_t n;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     HT_TRY(hti_manifest_list(store->db, store->db_path, &numbers, &n, err));
     ht_status status = check_newest(store, n ? numbers[0] : 0, &why);
     if (status == HT_OK || (status == HT_CORRUPT && n > 0))

@@ -144,7 +144,7 @@ static inline uint64_t fault_alloc_sweep_by(fault_alloc_operation operation, voi
     if (reached_end) *reached_end = false;
     for (uint64_t i = 0; i < max; i++) {
         const uint64_t n = 1 + i * stride;
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         const int64_t before = fault_alloc_live_blocks();
         fault_alloc_arm(n, all_after);
         const ht_status status = operation(ud, &err);

@@ -101,7 +101,7 @@ static void test_reserve_grows_by_doubling(void **unused)
     (void)unused;
     uint32_t *array = NULL;
     size_t cap = 0, n_growths = 0;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     for (size_t n = 1; n <= 100000; n++) {
         const size_t before = cap;
         assert_int_equal(hti_reserve(&array, &cap, n, sizeof *array, &err), HT_OK);
@@ -250,7 +250,7 @@ static void test_buffer_failure_sticks_until_cleared(void **unused)
 {
     (void)unused;
     hti_buffer buffer;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     hti_buffer_init(&buffer);
     hti_buffer_text(&buffer, "kept");
     fault_alloc_arm(1, false);

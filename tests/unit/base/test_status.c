@@ -46,7 +46,7 @@ static void test_the_table(void **unused)
 static void test_failing_fills_the_error(void **unused)
 {
     (void)unused;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     assert_int_equal(HT_FAIL(&err, PARSE, "%s: line %d: bad", "a.tsv", 7), HT_PARSE);
     assert_int_equal(err.status, HT_PARSE);
     assert_string_equal(err.message, "a.tsv: line 7: bad");

@@ -135,7 +135,7 @@ int oracle_copy(const struct ArrowSchema *schema, const struct ArrowArray *array
 {
     hti_arena arena;
     hti_arrow_view view;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     hti_arena_init(&arena);
     const ht_status status = hti_arrow_view_make(schema, array, &arena, &view, &err);
     if (status == HT_OK) {

@@ -51,7 +51,7 @@ static void assert_sound(const struct ArrowSchema *schema, const struct ArrowArr
 static void assert_refused(const struct ArrowSchema *schema, const struct ArrowArray *array, ht_status status,
                            const char *message)
 {
-    err = (ht_error){HT_OK, ""};
+    err = (ht_error){0};
     const ht_status got = hti_arrow_view_make(schema, array, &arena, &view, &err);
     assert_string_equal(err.message, message);
     assert_int_equal(got, status);

@@ -21,7 +21,7 @@ static ht_text text_of(const char *text) { return (ht_text){text, strlen(text)};
 static json_t *parsed(const char *text)
 {
     json_t *root;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     if (hti_json_parse(text_of(text), "x", 0, &root, &err) != HT_OK) fail_msg("%s: %s", text, err.message);
     return root;
 }
@@ -29,7 +29,7 @@ static json_t *parsed(const char *text)
 static void assert_refused(const char *text, uint64_t line, const char *message)
 {
     json_t *root = (json_t *)1;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     assert_int_equal(hti_json_parse(text_of(text), "a.json", line, &root, &err), HT_PARSE);
     assert_null(root);
     assert_string_equal(err.message, message);
@@ -44,7 +44,7 @@ static void test_messages(void **unused)
     assert_refused("[\"\xC3(\"]", 1, "a.json:1:2: not valid JSON: unable to decode byte 0xc3 near '\"'");
     assert_refused("[1] x", 1, "a.json:1:5: not valid JSON: end of file expected near 'x'");
     json_t *root;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     char deep[6000];
     memset(deep, '[', sizeof deep);
     assert_int_equal(hti_json_parse((ht_text){deep, sizeof deep}, "x", 0, &root, &err),
@@ -61,7 +61,7 @@ static void test_members(void **unused)
     double r;
     bool b;
     ht_text t;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     assert_true(hti_json_int(o, "x", "i", 1, &i, &err) == HT_OK && i == 7);
     assert_true(hti_json_int(o, "x", "n", 3, &i, &err) == HT_OK && i == 3);
     assert_true(hti_json_int(o, "x", "none", 4, &i, &err) == HT_OK && i == 4);
@@ -90,7 +90,7 @@ static void test_load(void **unused)
     assert_int_equal(write(fd, "{\"a\": [1, 2]}", 13), 13);
     (void)close(fd);
     json_t *root;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     assert_int_equal(hti_json_load(path, 13, &root, &err), HT_OK);
     json_decref(root);
     assert_int_equal(hti_json_load(path, 12, &root, &err), HT_LIMIT);

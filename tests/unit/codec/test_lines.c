@@ -36,7 +36,7 @@ static const char *write_bytes(const void *data, size_t len)
 static hti_lines *open_bytes(const void *data, size_t len, size_t max_line)
 {
     hti_lines *lines;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     if (hti_lines_open(write_bytes(data, len), max_line, &lines, &err) != HT_OK) fail_msg("%s", err.message);
     return lines;
 }
@@ -44,7 +44,7 @@ static hti_lines *open_bytes(const void *data, size_t len, size_t max_line)
 static void assert_line(hti_lines *lines, const char *wanted)
 {
     ht_text line;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     if (hti_lines_next(lines, &line, &err) != HT_OK) fail_msg("%s", err.message);
     if (!line.data || line.len != strlen(wanted) || memcmp(line.data, wanted, line.len) != 0)
         fail_msg("\"%.*s\" where \"%s\" was expected", (int)line.len, line.data ? line.data : "(end)", wanted);
@@ -138,7 +138,7 @@ static void compare(hti_lines *lines, const hti_buffer *text, form as, unsigned 
     size_t at = 0;
     for (;;) {
         ht_text line;
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         if (hti_lines_next(lines, &line, &err) != HT_OK)
             fail_msg("form %d, iteration %lu: %s", (int)as, iteration, err.message);
         if (at == text->len) {
@@ -205,12 +205,12 @@ static void test_cut_short(void **unused)
         const size_t first = file.len;
         squeeze_as(as, &file, text, 100);
         for (size_t len = 4; len < file.len; len++) {
-            ht_error err = {HT_OK, ""};
+            ht_error err = {0};
             const ht_status status = read_through(file.data, len, &err);
             if (status != (len == first ? HT_OK : HT_PARSE))
                 fail_msg("form %d cut to %zu: %s", (int)as, len, ht_status_name(status));
         }
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         char wanted[200];
         assert_int_equal(read_through(file.data, first - 1, &err), HT_PARSE);
         (void)snprintf(wanted, sizeof wanted, "%s: byte %zu: damaged %s stream: cut short", path, first - 1,
@@ -230,7 +230,7 @@ static void test_flipped_bits(void **unused)
     squeeze_gzip(&file, text, sizeof text);
     size_t n_refused = 0;
     for (size_t bit = 8 * 10; bit < 8 * file.len; bit++) { /* behind the head, whose time and flags are free */
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         file.data[bit / 8] ^= (unsigned char)(1 << bit % 8);
         n_refused += read_through(file.data, file.len, &err) == HT_PARSE;
         file.data[bit / 8] ^= (unsigned char)(1 << bit % 8);
@@ -262,7 +262,7 @@ static void test_long_lines(void **unused)
         hti_lines *lines = open_bytes(rows[i].text, strlen(rows[i].text), 8);
         for (const char *plan = rows[i].plan; *plan; plan++) {
             ht_text line;
-            ht_error err = {HT_OK, ""};
+            ht_error err = {0};
             const ht_status status = hti_lines_next(lines, &line, &err);
             if (status != (*plan == '+' ? HT_OK : HT_LIMIT) || !line.data != (*plan == '-'))
                 fail_msg("row %zu, line %zu", i, (size_t)(plan - rows[i].plan));
@@ -309,7 +309,7 @@ static void test_no_file(void **unused)
 {
     (void)unused;
     hti_lines *lines = (hti_lines *)1;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     assert_int_equal(hti_lines_open("/nonexistent/x", MAX_LINE, &lines, &err), HT_NOT_FOUND);
     assert_null(lines);
     assert_int_equal(hti_lines_open("/tmp", MAX_LINE, &lines, &err), HT_IO);

@@ -45,7 +45,7 @@ static ht_text text_of(const char *text) { return (ht_text){text, strlen(text)};
 static hti_yaml *parsed(const char *text)
 {
     hti_yaml *yaml;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     if (hti_yaml_parse(text_of(text), "f", MAX_BYTES, &yaml, &err) != HT_OK) fail_msg("%s: %s", text, err.message);
     return yaml;
 }
@@ -53,7 +53,7 @@ static hti_yaml *parsed(const char *text)
 static void assert_refused_text(ht_text text, ht_status status, const char *message)
 {
     hti_yaml *yaml = (hti_yaml *)1;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     const ht_status got = hti_yaml_parse(text, "f", MAX_BYTES, &yaml, &err);
     assert_string_equal(err.message, message);
     assert_int_equal(got, status);
@@ -287,7 +287,7 @@ static void test_small(void **unused)
     hti_yaml *yaml;
     assert_int_equal(hti_yaml_parse((ht_text){NULL, 0}, "f", 0, &yaml, NULL), HT_OK);
     hti_yaml_free(yaml);
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     assert_int_equal(hti_yaml_parse(text_of("abc"), "f", 2, &yaml, &err), HT_LIMIT);
     assert_string_equal(err.message, "f:1:1: larger than 2 bytes");
     yaml = parsed("[! 12, ! ~, !!null ~, !!bool TRUE]");
@@ -358,7 +358,7 @@ static void test_getter_messages(void **unused)
     (void)unused;
     hti_yaml *yaml = parsed(settings);
     const hti_yaml_node *root = hti_yaml_root(yaml), *node;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     int64_t i = 7;
     bool b;
     ht_text t;
@@ -386,7 +386,7 @@ static void assert_unknown(const char *text, const char *message)
 {
     static const char *const allowed[] = {"nodes", "inputs", "outputs", "cache", "batch_size", "id"};
     hti_yaml *yaml = parsed(text);
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     const ht_status status = hti_yaml_unknown_key(yaml, hti_yaml_root(yaml), allowed, HTI_LEN(allowed), &err);
     assert_string_equal(err.message, message);
     assert_int_equal(status, message[0] ? HT_PARSE : HT_OK);
@@ -421,7 +421,7 @@ static void test_load(void **unused)
     (void)temp_dir_path(dir, "p.yaml", path);
     assert_int_equal(hti_replace_file(path, "a: [1\n", 6, NULL), HT_OK);
     hti_yaml *yaml;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     char wanted[3 * TEMP_DIR_CAP];
     assert_int_equal(hti_yaml_load(path, 100, &yaml, &err), HT_PARSE);
     (void)snprintf(wanted, sizeof wanted, "%s:2:1: not valid YAML: ", path);

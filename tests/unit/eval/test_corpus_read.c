@@ -134,7 +134,7 @@ static void test_bad_lines(void **unused)
     for (size_t i = 0; i < HTI_LEN(rows); i++) {
         ht_record record;
         bool more = true;
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         ht_corpus_reader *reader = reader_of(rows[i].line, strlen(rows[i].line), NULL);
         if (ht_corpus_next(reader, &record, &more, &why) != HT_PARSE) fail_msg("%s was taken", rows[i].line);
         assert_message(&why, rows[i].message);
@@ -193,7 +193,7 @@ static void test_long_lines(void **unused)
         ht_corpus_reader *reader = reader_of(file.data, file.len, NULL);
         ht_record record;
         bool more;
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         const ht_status status = ht_corpus_next(reader, &record, &more, &why);
         assert_int_equal(status, i == 0 ? HT_OK : HT_LIMIT);
         if (i == 0) assert_int_equal(record.text.len, lens[0]);

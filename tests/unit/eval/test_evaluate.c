@@ -377,7 +377,7 @@ static void test_counts_and_options(void **unused)
     ht_qrels *qrels;
     ht_run *run;
     ht_evaluation *evaluation;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     const ht_measure measures[] = {measure_of("num_rel"), measure_of("P@1")};
     MUST(ht_qrels_read(temp_text("a 0 x 2\nb 0 x 1\nc 0 y 1\n"), NULL, &qrels, err));
     MUST(ht_run_read(temp_text("b Q0 x 1 2.5 t\na Q0 x 1 2.5 t\nz Q0 x 1 1 t\nzz Q0 x 1 1 t\n"), NULL, &run, err));

@@ -298,7 +298,7 @@ static void test_errors(void **unused)
     (void)unused;
     ht_hit out[4];
     size_t n;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     ht_run *fused;
     const ht_hit bad[] = {{1, 0}, {(double)NAN, 1}};
     const ht_hit_list list = {bad, 2};

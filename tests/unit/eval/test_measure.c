@@ -85,7 +85,7 @@ static void test_refused(void **unused)
     };
     for (size_t i = 0; i < HTI_LEN(rows); i++) {
         ht_measure measure;
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         assert_int_equal(ht_measure_parse(text_of(rows[i].name), &measure, &why), rows[i].status);
         assert_string_equal(why.message, rows[i].message);
     }

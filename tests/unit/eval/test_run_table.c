@@ -56,7 +56,7 @@ static void test_refused(void **unused)
     (void)unused;
     ht_run *run;
     ht_qrels *qrels;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     MUST(ht_run_new(&run, err));
     MUST(ht_qrels_new(&qrels, err));
     assert_int_equal(ht_run_add(run, text_of("q"), text_of("d"), (double)NAN, &why), HT_INVALID);

@@ -169,7 +169,7 @@ static void test_edges(void **unused)
 {
     (void)unused;
     ht_significance s;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     const double a[] = {0.5, 0.25, 0.75}, b[] = {0.25, 0.0, 0.5}, nan_value[] = {0.5, (double)NAN, 0};
     MUST(ht_significance_test(a, b, 0, 100, 1, &s, err));
     assert_true(isnan(s.t) && s.t_p == 1.0 && s.flip_p == 1.0);

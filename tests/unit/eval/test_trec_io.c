@@ -80,7 +80,7 @@ static void check_squeezed(void (*squeeze)(squeezed *, const void *, size_t))
     assert_row(run, 0, 1, "b", 1);
     ht_run_free(run);
     for (size_t len = 5; len < file.len; len++) { /* cut short anywhere: rows may be read only up to a member's end */
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         const ht_status status = ht_run_read(temp_file(file.data, len), NULL, &run, &why);
         if (status == HT_OK) ht_run_free(run);
         assert_true(status == HT_PARSE && why.message[0]);
@@ -101,7 +101,7 @@ static void test_standard_input(void **unused)
     const int kept = dup(0), fd = open(temp_text("q Q0 a 1 2 t\nbad\n"), O_RDONLY);
     assert_true(kept >= 0 && fd >= 0 && dup2(fd, 0) == 0);
     ht_run *run;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     assert_int_equal(ht_run_read("-", NULL, &run, &why), HT_PARSE);
     assert_string_equal(why.message,
                         "standard input:2:1: 1 field where a run has 6; write \"qid Q0 docid rank score tag\"");
@@ -178,14 +178,14 @@ static void test_bad_runs(void **unused)
     (void)unused;
     for (size_t i = 0; i < HTI_LEN(bad_runs); i++) {
         ht_run *run = (ht_run *)1;
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         if (ht_run_read(temp_text(bad_runs[i].text), NULL, &run, &why) != bad_runs[i].status)
             fail_msg("run %zu: status %s: %s", i, ht_status_name(why.status), why.message);
         assert_null(run);
         assert_message(&why, bad_runs[i].message);
     }
     ht_run *run;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     assert_int_equal(ht_run_read(temp_file("q Q0 a\0b 1 2 t\n", 15), NULL, &run, &why), HT_PARSE);
     assert_message(&why,
                    "PATH:1:6: the document id \"a\" holds a control character; ids are words of visible characters");
@@ -197,7 +197,7 @@ static void test_bad_qrels(void **unused)
     (void)unused;
     for (size_t i = 0; i < HTI_LEN(bad_qrels); i++) {
         ht_qrels *qrels = (ht_qrels *)1;
-        ht_error why = {HT_OK, ""};
+        ht_error why = {0};
         if (ht_qrels_read(temp_text(bad_qrels[i].text), NULL, &qrels, &why) != bad_qrels[i].status)
             fail_msg("qrels %zu: status %s: %s", i, ht_status_name(why.status), why.message);
         assert_null(qrels);
@@ -244,7 +244,7 @@ static void test_lenient(void **unused)
         "%s: skipped 4 bad lines; the first: %s:1:1: 1 field where a run has 6; write \"qid Q0 docid rank score tag\"",
         temp_path, temp_path);
     assert_string_equal(logged, wanted);
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     assert_int_equal(ht_run_read(temp_file(text.data + 46, text.len - 46), NULL, &run, &why), HT_LIMIT);
     hti_buffer_deinit(&text);
     /* a bad first line does not decide the form */
@@ -317,7 +317,7 @@ static void test_unwritable(void **unused)
 {
     (void)unused;
     ht_run *run;
-    ht_error why = {HT_OK, ""};
+    ht_error why = {0};
     MUST(ht_run_new(&run, err));
     MUST(ht_run_add(run, text_of("q"), text_of("a b"), 1, err));
     assert_int_equal(ht_run_write(run, temp_text("old"), "t", &why), HT_INVALID);

@@ -109,7 +109,7 @@ static void loaded_at_the_first_call_and_ended_with_the_last_reference(void **st
 static void first_call(void *ud)
 {
     ht_value out, arg = ht_value_int(2);
-    ht_error e = {HT_OK, ""};
+    ht_error e = {0};
     if (ht_instance_call(ud, "times", &arg, 1, &out, &e) != HT_OK || out.as.integer != 14) abort();
 }
 

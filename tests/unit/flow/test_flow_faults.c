@@ -140,7 +140,7 @@ static void every_allocation_fails_once(void **state)
 {
     bool reached_end;
     (void)state;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     if (build_and_run(NULL, &err) != HT_OK) fail_msg("%s", err.message);
     for (int all_after = 0; all_after < 2; all_after++) {
         const uint64_t refused = fault_alloc_sweep_by(build_and_run, NULL, all_after, 1, 5000, &reached_end);

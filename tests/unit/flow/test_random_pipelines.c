@@ -340,7 +340,7 @@ static ht_instance *adder_instance;
 static void make_registry(void)
 {
     static const ht_input inputs[] = {{"p0", NULL}, {"p1", NULL}, {"p2", NULL}, {"p3", NULL}};
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     assert_int_equal(ht_registry_new(&registry, &err), HT_OK);
     for (size_t i = 0; i < N_TYPES; i++) {
         size_t rest = i;
@@ -503,7 +503,7 @@ static bool is_taken(const made_pipeline *p, const char *root)
 
 static ht_pipeline *build(made_pipeline *p)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_pipeline *built;
     size_t order[MAX_NODES];
     assert_int_equal(ht_pipeline_new("made up", &built, &err), HT_OK);
@@ -608,7 +608,7 @@ static void judge(const made_pipeline *p, const ht_run_options *options, verdict
 static void compare(const made_pipeline *p, const ht_pipeline *built, ht_value inputs, const ht_run_options *options,
                     verdict expected, const scope *s)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_value got;
     const ht_status status = ht_pipeline_run(built, inputs, options, &got, &err);
     judge(p, options, expected, s, status, got, &err);
@@ -617,7 +617,7 @@ static void compare(const made_pipeline *p, const ht_pipeline *built, ht_value i
 static ht_writer *print_plan(const ht_plan *plan)
 {
     ht_writer *writer;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     assert_int_equal(ht_writer_new(&writer, &err), HT_OK);
     if (ht_plan_print(plan, HT_PLAN_JSON, writer, &err) != HT_OK) fail_msg("%s", err.message);
     return writer;
@@ -627,7 +627,7 @@ static ht_writer *print_plan(const ht_plan *plan)
 static void compare_loaded(const made_pipeline *p, const ht_pipeline *built, ht_value inputs,
                            const ht_run_options *options, verdict expected, const scope *s)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_plan *plan, *loaded;
     const char *names[MAX_PORTS];
     size_t n_given, len, len_again;
@@ -735,7 +735,7 @@ static size_t n_pipelines = 3000, n_in_processes = 300;
 
 static void equal_to_the_evaluator(void **state)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_pool *pool;
     (void)state;
     assert_int_equal(ht_pool_new(3, &pool, &err), HT_OK);

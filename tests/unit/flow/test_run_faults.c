@@ -130,7 +130,7 @@ static uint64_t stride(uint64_t otherwise)
 
 static void sweep(fault_alloc_operation operation, void *ud, uint64_t step, uint64_t least)
 {
-    ht_error e = {HT_OK, ""};
+    ht_error e = {0};
     bool reached_end;
     if (operation(ud, &e) != HT_OK) fail_msg("%s", e.message); /* whatever the process keeps is there now */
     for (int all_after = 0; all_after < 2; all_after++) {
@@ -264,7 +264,7 @@ static int in_child(ht_status (*operation)(ht_error *), uint64_t n, int errno_va
     fflush(NULL);
     const pid_t child = fork();
     if (child == 0) {
-        ht_error e = {HT_OK, ""};
+        ht_error e = {0};
         arm(n, errno_value, all);
         const ht_status status = operation(&e);
         const uint64_t seen = calls_seen();

@@ -10,7 +10,7 @@ HT_API int oracle_frame(struct ArrowArrayStream *in, size_t limit, struct ArrowA
 
 int oracle_frame(struct ArrowArrayStream *in, size_t limit, struct ArrowArrayStream *out, char *message, size_t cap)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_frame *frame = NULL, *cut = NULL, *made = NULL;
     ht_status status = ht_frame_from_arrow(in, &frame, &err);
     if (status == HT_OK) status = ht_frame_limit(frame, limit, &cut, &err);

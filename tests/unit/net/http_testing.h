@@ -30,7 +30,7 @@ static inline hti_http_options testing_options(void)
 static inline hti_http *testing_client(const hti_http_options *options)
 {
     hti_http *client;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     if (hti_http_new(options, &client, &err) != HT_OK) fail_msg("%s", err.message);
     return client;
 }

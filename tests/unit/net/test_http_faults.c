@@ -42,7 +42,7 @@ static ht_status use_client(void *ud, ht_error *err)
 static void test_no_memory(void **state)
 {
     (void)state;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     assert_int_equal(use_client(NULL, &err), HT_OK);
     assert_true(fault_alloc_sweep(use_client, NULL, false, 500) > 20);
     assert_true(fault_alloc_sweep(use_client, NULL, true, 500) > 20);

@@ -56,7 +56,7 @@ static ht_status replace(const char *path, ht_error *err) { return hti_replace_f
 static void test_each_call_of_a_replacement_fails_once(void **unused)
 {
     (void)unused;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     arm(0, EIO, 0);
     assert_int_equal(replace(inside, &err), HT_OK);
     const uint64_t whole = seen();
@@ -81,7 +81,7 @@ static void test_each_call_of_a_replacement_fails_once(void **unused)
 static void test_only_the_directory_counts(void **unused)
 {
     (void)unused;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     arm(1, EIO, 1);
     assert_int_equal(replace(outside, &err), HT_OK);
     assert_int_equal(seen(), 0);
@@ -92,7 +92,7 @@ static void test_only_the_directory_counts(void **unused)
 static void test_full_disk(void **unused)
 {
     (void)unused;
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     arm(1, ENOSPC, 1);
     assert_int_equal(replace(inside, &err), HT_NO_SPACE);
     hti_buffer text;

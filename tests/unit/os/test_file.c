@@ -348,7 +348,7 @@ static void test_a_full_disk_is_told_by_close(void **unused)
         setrlimit(RLIMIT_FSIZE, &small);
         hti_file *file;
         char text[5000] = "";
-        ht_error error = {HT_OK, ""};
+        ht_error error = {0};
         if (hti_file_create(path, &file, &error) != HT_OK) _exit(1);
         if (hti_file_write(file, text, sizeof text, &error) != HT_OK) _exit(2); /* buffered */
         if (hti_file_close(file, true, &error) != HT_NO_SPACE) _exit(3);

@@ -123,7 +123,7 @@ static uint64_t sweep_calls(fault_alloc_operation operation, void *ud, int numbe
 {
     uint64_t n_refused = 0;
     for (uint64_t n = 1; n < 2000; n++) {
-        ht_error err = {HT_OK, ""};
+        ht_error err = {0};
         const int64_t before = fault_alloc_live_blocks();
         arm_calls(n, number, all_after);
         const ht_status status = operation(ud, &err);

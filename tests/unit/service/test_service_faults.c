@@ -32,7 +32,7 @@ static uint64_t sweep(const char *name, operation run, bool all_after, void (*af
     uint64_t tried = 0, refused = 0;
     for (uint64_t n = 1;; n += n < n_dense() ? 1 : n / 20) {
         const int64_t before = fault_alloc_live_blocks();
-        err = (ht_error){HT_OK, ""};
+        err = (ht_error){0};
         fault_alloc_arm(n, all_after);
         const ht_status status = run(&err);
         const uint64_t n_failed = fault_alloc_disarm();

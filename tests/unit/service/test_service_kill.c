@@ -82,7 +82,7 @@ static int check(void)
 
 static void expect_whole(uint32_t n_docs)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_collection *collection;
     if (ht_collection_open(collection_path, NULL, &collection, &err) != HT_OK) fail_msg("%s", err.message);
     ht_collection_info info = {HT_DESC(ht_collection_info)};

@@ -248,7 +248,7 @@ static int read_without_permission(const twin *state, ht_status expected)
             if (hti_store_check(store, NULL, NULL, NULL, &err) != HT_OK) _exit(2);
             hti_store_close(store);
         }
-        ht_error refused = {HT_OK, ""};
+        ht_error refused = {0};
         if (hti_store_open(dir, HTI_STORE_WRITE, &store, &refused) == HT_OK) _exit(3);
         _exit(refused.message[0] ? 0 : 4);
     }

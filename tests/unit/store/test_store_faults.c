@@ -117,7 +117,7 @@ static int run_in_child(operation_fn operation, uint64_t n, int errno_value, boo
     fflush(NULL);
     const pid_t child = fork();
     if (child == 0) {
-        ht_error error = {HT_OK, ""};
+        ht_error error = {0};
         arm(n, errno_value, all);
         const ht_status status = operation(&error);
         const uint64_t seen = calls_seen();

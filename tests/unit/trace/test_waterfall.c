@@ -19,7 +19,7 @@ static size_t count(const char *text, const char *what)
 
 static char *page_of(ht_trace *trace, const char *title)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_writer *writer;
     size_t len;
     assert_int_equal(ht_writer_new(&writer, &err), HT_OK);
@@ -34,7 +34,7 @@ static char *page_of(ht_trace *trace, const char *title)
 static void hostile_names_stay_names(void **state)
 {
     static const char evil[] = "</script><b>\"x\" & 'y'\\";
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_trace *trace;
     (void)state;
     assert_int_equal(ht_trace_new(0, &trace, &err), HT_OK);
@@ -55,7 +55,7 @@ static void hostile_names_stay_names(void **state)
 
 static void an_empty_trace_is_a_page(void **state)
 {
-    ht_error err = {HT_OK, ""};
+    ht_error err = {0};
     ht_trace *trace;
     (void)state;
     assert_int_equal(ht_trace_new(0, &trace, &err), HT_OK);
