@@ -9,5 +9,5 @@ fi
 mode=-i
 [ "${1-}" != --check ] || mode="--dry-run -Werror"
 # shellcheck disable=SC2086
-find include src cli examples tests fuzz bench -name '*.[ch]' -not -name unicode_table.c | sort |
+find include src cli python examples tests fuzz bench -name '*.[ch]' -not -name unicode_table.c | sort |
     xargs clang-format $mode --style=file
