@@ -111,6 +111,8 @@ typedef struct ht_forms {
     uint32_t retry_wait_ms; /* before the first repetition, doubled for each further one; 0: at once */
     uint32_t timeout_ms;    /* of one started call, or one call in another process; 0: none */
     ht_dtype returns;       /* of the rows, where they become a series; INFER: found out */
+    /* Of a class's method: what its forms are given as `self`, made of the object; NULL: the object itself. */
+    void *(*self_for)(void *object, const struct ht_forms *forms);
 } ht_forms;
 
 /*
@@ -154,7 +156,9 @@ typedef struct ht_class {
 /* A spec: class and arguments (any value, usually a struct), nothing loaded. The class must outlive it. Counted. */
 typedef struct ht_instance ht_instance;
 HT_API HT_CHECKED ht_status ht_instance_new(const ht_class *cls, ht_value args, ht_instance **out, ht_error *err);
+HT_API void ht_instance_retain(ht_instance *instance);
 HT_API void ht_instance_release(ht_instance *instance); /* the last one runs fini; NULL allowed */
+HT_API ht_value ht_instance_args(const ht_instance *instance); /* borrowed */
 /* The instance as a value, with a reference of its own; and back, borrowed, NULL if the value is none. */
 HT_API HT_CHECKED ht_status ht_instance_value(ht_instance *instance, ht_value *out, ht_error *err);
 HT_API ht_instance *ht_value_instance(ht_value value);

@@ -1,18 +1,14 @@
 /*
  * module.c - houndstooth._core: the extension's definition and its initialisation.
  *
- * Multi-phase initialisation, so that a module object owns its state and nothing static holds a Python object.
+ * One process has one of it: what lives once (types, the registry, the GIL's hooks) is static, because the library
+ * beneath has one state for the process too.
  * Written to the limited API of 3.12, which is one binary for that version and all later ones; 3.11 gets a build
  * of its own, because the limited API had no buffers and no vector calls before.
  * Thread rule: the GIL is held wherever Python is called. A build of CPython without it is refused twice: at
  * compile time, and on import, where an extension for the usual build would otherwise fail in obscure ways.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-#include <houndstooth/base.h>
-
-#include <string.h>
+#include "core.h"
 
 #ifdef Py_GIL_DISABLED
 #error "houndstooth needs a CPython with the global interpreter lock; free-threaded builds are not supported"
@@ -43,11 +39,33 @@ static int check_interpreter(PyObject *module)
     return -1;
 }
 
-/* A slot's value is a void *, also where it is a function; ISO C has no such conversion, POSIX does. */
-#define SLOT_FUNCTION(function) (__extension__(void *)(function))
+hp_globals hp;
+
+PyTypeObject *hp_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
+{
+    PyObject *bases = base ? PyTuple_Pack(1, (PyObject *)base) : NULL;
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, bases);
+    const char *dot = strrchr(spec->name, '.');
+    Py_XDECREF(bases);
+    if (type && PyModule_AddObjectRef(module, dot ? dot + 1 : spec->name, type) < 0) Py_CLEAR(type);
+    return (PyTypeObject *)type; /* the caller's reference stays for good */
+}
+
+static int fill_module(PyObject *module)
+{
+    static int (*const inits[])(PyObject *) = {
+        hp_errors_init, hp_convert_init,  hp_body_init,  hp_instance_init, hp_store_init,
+        hp_run_init,    hp_pipeline_init, hp_async_init, hp_registry_init,
+    };
+    if (hp_gil_init() < 0) return -1;
+    for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++)
+        if (inits[i](module) < 0) return -1;
+    return 0;
+}
 
 static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, SLOT_FUNCTION(check_interpreter)},
+    {Py_mod_exec, HP_SLOT(check_interpreter)},
+    {Py_mod_exec, HP_SLOT(fill_module)},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif

@@ -101,7 +101,7 @@ static bool make_key(hti_frame *frame, const hti_step *step)
         hti_hasher_add(hasher, &part, sizeof part);
         part = (ht_key){0, 0};
         if (node->kind == HTI_NODE_METHOD)
-            known = ht_value_digest(hti_instance_args(node->instance), &part, NULL) == HT_OK;
+            known = ht_value_digest(ht_instance_args(node->instance), &part, NULL) == HT_OK;
     }
     for (size_t i = 0; known; i++) {
         frame->parts[HTI_KEY_ARGUMENTS + i] = part.low;

@@ -67,7 +67,7 @@ static hti_call *new_call(hti_frame *frame)
     if (target->forms->timeout_ms) call->until = hti_run_now(run) + (uint64_t)target->forms->timeout_ms * 1000000;
     if (target->instance) {
         call->instance = target->instance;
-        hti_instance_retain(target->instance);
+        ht_instance_retain(target->instance);
     }
     hti_mutex_lock(run->lock);
     call->next = run->calls;
@@ -92,7 +92,8 @@ ht_status hti_call_start(hti_frame *frame, hti_found *found, ht_error *err)
     ht_status status = HTI_NO_MEMORY(err);
     if (call) {
         found->n_async++;
-        status = frame->target.forms->start(self, in, &call->completion, err);
+        void *to = instance ? hti_forms_self(frame->target.forms, self) : self;
+        status = frame->target.forms->start(to, in, &call->completion, err);
     }
     if (instance) hti_instance_give(instance, self); /* a starter is called by one thread, its calls overlap */
     if (!call || status == HT_OK) return status;

@@ -147,7 +147,7 @@ static void put_instance(hti_buffer *out, const ht_instance *instance)
     char text[200], note[300];
     size_t n;
     const ht_class *cls = hti_instance_class(instance);
-    const ht_value args = hti_instance_args(instance);
+    const ht_value args = ht_instance_args(instance);
     const ht_value *items = ht_value_items(args, &n);
     put_row(out, "class", cls->name, cls->summary);
     for (size_t i = 0; args.kind == HT_KIND_STRUCT && i < n; i++) {

@@ -175,6 +175,11 @@ HT_CHECKED ht_status hti_value_can_travel(ht_value value, ht_error *err);
 /* A live object taken for one call; give it back. The first call makes it. */
 HT_CHECKED ht_status hti_instance_take(ht_instance *instance, void **self, ht_error *err);
 void hti_instance_give(ht_instance *instance, void *self);
+/* What the forms of a method are called with. */
+static inline void *hti_forms_self(const ht_forms *forms, void *object)
+{
+    return forms->self_for ? forms->self_for(object, forms) : object;
+}
 const ht_type *hti_instance_type(void);
 const ht_type *hti_failure_type(void);
 const ht_type *hti_series_type(void);
@@ -184,8 +189,6 @@ HT_CHECKED ht_status hti_class_check(const ht_class *cls, ht_error *err);
 HT_CHECKED ht_status hti_class_complete(const ht_class *cls, ht_value args, ht_value *out, ht_error *err);
 const ht_class *hti_instance_class(const ht_instance *instance);
 size_t hti_instance_limit(const ht_instance *instance);  /* live objects at most */
-ht_value hti_instance_args(const ht_instance *instance); /* borrowed */
-void hti_instance_retain(ht_instance *instance);
 void hti_instance_count(ht_instance *instance, ht_instance_stats added);
 
 /* One call of a row, batch or awaited start form, whoever it belongs to. */

@@ -96,7 +96,7 @@ ht_status ht_instance_new(const ht_class *cls, ht_value args, ht_instance **out,
     return status;
 }
 
-void hti_instance_retain(ht_instance *instance) { (void)__atomic_add_fetch(&instance->n_refs, 1, __ATOMIC_RELAXED); }
+void ht_instance_retain(ht_instance *instance) { (void)__atomic_add_fetch(&instance->n_refs, 1, __ATOMIC_RELAXED); }
 
 void ht_instance_release(ht_instance *instance)
 {
@@ -105,7 +105,7 @@ void ht_instance_release(ht_instance *instance)
 
 size_t hti_instance_limit(const ht_instance *instance) { return instance->limit; }
 const ht_class *hti_instance_class(const ht_instance *instance) { return instance->cls; }
-ht_value hti_instance_args(const ht_instance *instance) { return instance->args; }
+ht_value ht_instance_args(const ht_instance *instance) { return instance->args; }
 
 void hti_instance_set_registry(ht_instance *instance, ht_registry *registry) { instance->registry = registry; }
 ht_registry *hti_instance_registry(const ht_instance *instance) { return instance->registry; }
@@ -188,7 +188,7 @@ const ht_type *hti_instance_type(void) { return &instance_type; }
 
 ht_status ht_instance_value(ht_instance *instance, ht_value *out, ht_error *err)
 {
-    hti_instance_retain(instance);
+    ht_instance_retain(instance);
     return ht_value_opaque(&instance_type, instance, out, err);
 }
 

@@ -192,7 +192,7 @@ ht_status ht_pipeline_add_method(ht_pipeline *pipeline, const char *name, ht_ins
     HT_TRY(check_size(name, found->n_inputs, 1, err));
     hti_node *node = hti_node_new(HTI_NODE_METHOD, name, found->n_inputs, 1);
     if (!node) return HTI_NO_MEMORY(err);
-    hti_instance_retain(instance);
+    ht_instance_retain(instance);
     node->instance = instance;
     node->chosen = chosen;
     const ht_node_desc desc = {

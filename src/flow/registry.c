@@ -175,7 +175,7 @@ ht_status ht_registry_instance(ht_registry *registry, const char *cls, ht_value 
     if (ht_value_digest(args, &key, NULL) == HT_OK) {
         hti_mutex_lock(registry->lock);
         status = intern(registry, found, args, key, out, err);
-        if (status == HT_OK) hti_instance_retain(*out);
+        if (status == HT_OK) ht_instance_retain(*out);
         hti_mutex_unlock(registry->lock);
     } else {
         status = ht_instance_new(found, args, out, err);

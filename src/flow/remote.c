@@ -54,7 +54,7 @@ static ht_status check_code(const hti_node *node, const ht_registry *registry, h
     if (node->kind == HTI_NODE_METHOD) {
         const ht_class *cls = hti_instance_class(node->instance);
         if (ht_registry_class(registry, cls->name) == cls)
-            return hti_value_can_travel(hti_instance_args(node->instance), err);
+            return hti_value_can_travel(ht_instance_args(node->instance), err);
         return HT_FAIL(err, UNSUPPORTED, "class '%s' is not in the registry, so no other process can make it",
                        cls->name);
     }

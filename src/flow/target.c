@@ -224,7 +224,7 @@ static ht_status call_with_object(const attempt *a, ht_error *err)
     HT_TRY(hti_instance_take(target->instance, &self, err));
     const holding mine = {target->instance, held};
     held = &mine;
-    const ht_status status = call_repeatedly(a, self, err);
+    const ht_status status = call_repeatedly(a, hti_forms_self(target->forms, self), err);
     held = mine.before;
     hti_instance_give(target->instance, self);
     return status;
@@ -292,11 +292,11 @@ static ht_status start_direct(const hti_target *target, const ht_value *args, ht
     direct_call *call = HTI_NEW(direct_call);
     if (!call) return HTI_NO_MEMORY(err);
     *call = (direct_call){{end_direct, call}, target->instance, done, ud};
-    hti_instance_retain(target->instance);
+    ht_instance_retain(target->instance);
     ht_status status = hti_instance_take(target->instance, &self, err);
     if (status == HT_OK) {
         hti_instance_count(target->instance, (ht_instance_stats){.starts = 1});
-        status = target->forms->start(self, args, &call->completion, err);
+        status = target->forms->start(hti_forms_self(target->forms, self), args, &call->completion, err);
         hti_instance_give(target->instance, self);
         if (status == HT_OK) return HT_OK; /* it may have ended already */
     }

@@ -1,0 +1,186 @@
+/*
+ * core.h - what the files of the extension share.
+ *
+ * Values: a Python object goes through a pipeline as it is, by reference: None, bool, int of 64 bits and float inside an
+ * ht_value, everything else as an opaque object of type "python.object". Values that native code makes become Python
+ * objects where Python reads them, and the other way round (convert.c).
+ * The GIL: whoever enters from Python holds it, and keeps it through the whole run; the library lets it go wherever a
+ * thread waits (ht_blocking_set), and threads of the library take it for each call of Python. `hp_held` says whether
+ * this thread holds it; where it says no, taking is always right.
+ */
+#ifndef HP_CORE_H
+#define HP_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <houndstooth/houndstooth.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { HP_MAX_INPUTS = 64 };
+
+/* A slot's value is a void *, also where it is a function; ISO C has no such conversion, POSIX does. */
+#define HP_SLOT(function) (__extension__(void *)(function))
+#if PY_VERSION_HEX < 0x030C0000 /* the names that members have since 3.12 */
+#include <structmember.h>
+#define Py_T_OBJECT_EX T_OBJECT_EX
+#define Py_T_BOOL T_BOOL
+#define Py_T_PYSSIZET T_PYSSIZET
+#define Py_READONLY READONLY
+#endif
+
+/* Everything that lives once in the process; Python objects are owned. */
+typedef struct hp_globals {
+    PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
+        *value_type, *cache_type, *trace_type, *frame_type, *expr_type;
+    PyObject *causes;     /* {number: exception} of runs under way */
+    PyObject *dumps;      /* cloudpickle's, from the first use on */
+    PyObject *loads;      /* pickle's */
+    PyObject *cancelled;  /* exception class, a BaseException: raised at the call of a body that is given up */
+    PyObject *spawn;      /* function(coroutine, completion): runs a coroutine on the loop of the run */
+    PyObject *cache_key;  /* function(object): bytes that stand for an object of an unknown class */
+    PyObject *str_run, *str_append, *str_name;
+} hp_globals;
+extern hp_globals hp;
+
+/* ---- module.c ---- */
+/* A heap type of the module, added to it under its short name; NULL with an exception. */
+PyTypeObject *hp_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base);
+
+/* ---- gil.c ---- */
+extern _Thread_local bool hp_held;
+/* The GIL for this thread; what it gives is for hp_gil_give. */
+typedef enum hp_gil { HP_GIL_HAD, HP_GIL_TAKEN, HP_GIL_NESTED, HP_GIL_FIRST } hp_gil;
+hp_gil hp_gil_take(void);
+void hp_gil_give(hp_gil taken);
+/* Entering from Python: the old value of hp_held, to be put back when the call ends. */
+static inline bool hp_enter(void)
+{
+    const bool before = hp_held;
+    hp_held = true;
+    return before;
+}
+static inline void hp_leave(bool before) { hp_held = before; }
+/* Around long native work, which no Python is called in. */
+#define HP_NATIVE_BEGIN                         \
+    {                                           \
+        const bool hp_was_held_ = hp_held;      \
+        PyThreadState *hp_ts_ = PyEval_SaveThread(); \
+        hp_held = false;
+#define HP_NATIVE_END              \
+        PyEval_RestoreThread(hp_ts_); \
+        hp_held = hp_was_held_;    \
+    }
+int hp_gil_init(void);
+
+/* ---- errors.c ---- */
+/* The pending exception as a failure of the library; it stays reachable by err->cause until its run has ended. */
+ht_status hp_fail(ht_error *err);
+/* A failure as a pending exception; -1. */
+int hp_raise(const ht_error *err);
+/* The exception object of a failure, new reference, never NULL with no exception pending. */
+PyObject *hp_exception_of(const ht_error *err);
+/* Numbers of causes that a run may refer to: from its begin on, until its end. */
+uint64_t hp_causes_begin(void);
+void hp_causes_end(uint64_t begun);
+/* A cause that outlives its run, until hp_cause_drop. */
+void hp_cause_keep(uint64_t cause);
+void hp_cause_drop(uint64_t cause);
+int hp_errors_init(PyObject *module);
+
+/* ---- convert.c ---- */
+extern const ht_type hp_object_type;
+/* A Python object as a value, with a reference; INVALID and friends through err. */
+ht_status hp_wrap(PyObject *object, ht_value *out, ht_error *err);
+/* A value as a Python object, new reference; NULL with an exception. */
+PyObject *hp_unwrap(ht_value value);
+/* Deeply: a native value of None, numbers, str, bytes, lists, dicts, arrays, for nodes and classes written in C. */
+ht_status hp_to_native(ht_value value, ht_value *out, ht_error *err);
+/* How nested maps' results become a Python list; an ht_run_options.gather. */
+ht_status hp_gather(void *ud, ht_value *items, size_t n, ht_value *out, ht_error *err);
+/* A dict {str: object} as a struct of wrapped values. */
+int hp_struct_of_dict(PyObject *dict, ht_value *out);
+/* Text of a str, borrowed from it; NULL with an exception, TypeError where it is none. */
+const char *hp_text(PyObject *object, const char *what);
+/* A sequence of str as an array borrowed from it, kept by *keep; n -1 on failure. */
+Py_ssize_t hp_texts(PyObject *sequence, const char *what, const char ***out, PyObject **keep);
+int hp_convert_init(PyObject *module);
+
+/* ---- registry.c ---- */
+ht_registry *hp_registry(void);
+int hp_registry_init(PyObject *module);
+
+/* ---- pickle.c: objects as bytes, and their digests ---- */
+ht_status hp_object_digest(const void *object, ht_digest *digest, ht_error *err);
+ht_status hp_object_encode(const void *object, ht_writer *writer, ht_error *err);
+ht_status hp_object_decode(const void *data, size_t len, ht_registry *registry, void **object, ht_error *err);
+
+/* ---- body.c: Python functions as forms of nodes ---- */
+typedef struct hp_body {
+    PyObject_HEAD
+    PyObject *function, *batch; /* batch: of a dual node, else NULL */
+    PyObject *kwnames;          /* names of parameters that go by keyword, behind the others; NULL: none */
+    Py_ssize_t n_positional, n_params, n_outputs;
+    bool is_async, parks, as_series; /* parks: instances are in its closure or globals; as_series: what batch is given */
+    PyObject *name;
+} hp_body;
+/* The forms of a body by what it is. */
+ht_forms hp_body_forms(const hp_body *body);
+/* Python's result as n_outputs values; clears what it made on failure. */
+ht_status hp_take_outputs(PyObject *result, Py_ssize_t n_outputs, ht_value *out, ht_error *err);
+/* A batch's result as n rows: a list, or whatever gives one; RuntimeError where they are not n. */
+ht_status hp_take_rows(PyObject *result, size_t n, ht_value *out, ht_error *err);
+int hp_body_init(PyObject *module);
+
+/* ---- series.c ---- */
+/* Rows as a Series object, new reference. */
+PyObject *hp_series_of_values(const ht_value *rows, size_t n);
+
+/* ---- stack.c: bodies that stop in their middle ---- */
+/* The body form of nodes: with a stack of its own where an instance is among the arguments. */
+ht_status hp_body_run(void *self, ht_body *body, const ht_value *in, ht_value *out, ht_error *err);
+void hp_body_drop(void *slot);
+/* Whether this thread stands in a body that may stop for a call. */
+bool hp_can_park(void);
+/* The call's result, new reference, after the body has stopped for it; NULL with an exception. Takes the values. */
+PyObject *hp_park(ht_value instance, const char *method, ht_value *args, size_t n_args);
+
+/* ---- instance.c: classes and their instances ---- */
+/* The instance of a proxy object, borrowed; NULL if it is none. */
+ht_instance *hp_instance_of(PyObject *object);
+/* A value that is an instance as its proxy, new reference. */
+PyObject *hp_proxy_of(ht_value value);
+int hp_instance_init(PyObject *module);
+
+/* Makes the instance of a class whose description lives as long as it. */
+ht_status hp_registry_instance(const ht_class *cls, ht_value args, ht_instance **out, ht_error *err);
+int hp_method_init(PyObject *module); /* method.c */
+
+/* ---- store.c: caches and traces ---- */
+ht_trace *hp_trace_of(PyObject *object); /* NULL of None */
+ht_cache *hp_cache_of(PyObject *object);
+/* What a writer holds as a str; frees it. A failure becomes an exception. */
+PyObject *hp_writer_text(ht_writer *writer, ht_status status, const ht_error *err);
+int hp_store_init(PyObject *module);
+
+/* ---- pipeline.c, run.c ---- */
+/* Settings of a nested pipeline out of an Engine. */
+void hp_nested_settings(PyObject *engine, ht_nested_run *out);
+typedef struct hp_pipeline {
+    PyObject_HEAD
+    ht_pipeline *pipeline;
+    PyObject *keep; /* list of what its nodes borrow */
+} hp_pipeline;
+int hp_pipeline_init(PyObject *module);
+PyObject *hp_pipeline_run(PyObject *self, PyObject *const *args, Py_ssize_t n_args);
+int hp_run_init(PyObject *module);
+
+/* ---- async.c ---- */
+/* Starts the coroutine that a call gave; takes it. The completion ends when it does. */
+ht_status hp_spawn(PyObject *coroutine, ht_completion *completion, Py_ssize_t n_outputs, ht_error *err);
+int hp_async_init(PyObject *module);
+
+#endif

@@ -1,0 +1,370 @@
+/*
+ * method.c - methods in the classes of proxies: arguments bound by a signature, then a call in one of its ways.
+ *
+ * Called from a body that may stop, a method with a batch form or a coroutine stops it; with a column expression among
+ * its arguments it makes an expression; else it is called at once.
+ * As CPython's own functions, a Method takes its object as the first argument, so that `encoder.encode(x)` makes no
+ * bound object.
+ */
+#include "core.h"
+
+#include <stddef.h>
+#include <string.h>
+
+typedef struct hp_binder {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *name, *function, *params, *defaults; /* function: for its documentation; defaults: of the last ones */
+    PyObject *expression;                          /* function(instance, name, args): an expression, or NotImplemented */
+    const char *auto_name, *direct_name;           /* kept by `names` */
+    PyObject *names;
+    Py_ssize_t n_params, n_positional;
+    char gathers; /* calls of it may stop a body */
+} hp_binder;
+static PyTypeObject *binder_type;
+
+/* ---- binding ---- */
+
+static Py_ssize_t index_of(const hp_binder *m, PyObject *name)
+{
+    for (Py_ssize_t i = 0; i < m->n_params; i++)
+        if (PyTuple_GetItem(m->params, i) == name) return i;
+    for (Py_ssize_t i = 0; i < m->n_params; i++)
+        if (PyUnicode_Compare(PyTuple_GetItem(m->params, i), name) == 0) return i;
+    return -1;
+}
+
+static int fail_missing(const hp_binder *m, PyObject *const *bound)
+{
+    for (Py_ssize_t i = 0; i < m->n_params; i++)
+        if (!bound[i]) {
+            PyErr_Format(PyExc_TypeError, "%U() missing required argument: '%U'", m->name, PyTuple_GetItem(m->params, i));
+            break;
+        }
+    return -1;
+}
+
+/* All parameters, borrowed from the call or the defaults. */
+static int bind(const hp_binder *m, PyObject *const *args, Py_ssize_t n, PyObject *kwnames, PyObject **bound)
+{
+    const Py_ssize_t n_keywords = kwnames ? PyTuple_Size(kwnames) : 0, n_defaults = PyTuple_Size(m->defaults);
+    if (n > m->n_positional) {
+        PyErr_Format(PyExc_TypeError, "%U() takes %zd positional arguments but %zd were given", m->name,
+                     m->n_positional, n);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) bound[i] = args[i];
+    for (Py_ssize_t i = n; i < m->n_params; i++) bound[i] = NULL;
+    for (Py_ssize_t k = 0; k < n_keywords; k++) {
+        PyObject *name = PyTuple_GetItem(kwnames, k);
+        const Py_ssize_t at = index_of(m, name);
+        if (at < 0 || bound[at]) {
+            PyErr_Format(PyExc_TypeError, at < 0 ? "%U() got an unexpected keyword argument '%U'"
+                                                 : "%U() got multiple values for argument '%U'", m->name, name);
+            return -1;
+        }
+        bound[at] = args[n + k];
+    }
+    bool whole = true;
+    for (Py_ssize_t i = n; i < m->n_params; i++) {
+        const Py_ssize_t d = i - (m->n_params - n_defaults);
+        if (!bound[i] && d >= 0) {
+            PyObject *value = PyTuple_GetItem(m->defaults, d);
+            if (value != (PyObject *)binder_type) bound[i] = value; /* the type itself stands for no default */
+        }
+        whole &= bound[i] != NULL;
+    }
+    return whole ? 0 : fail_missing(m, bound);
+}
+
+/* ---- calling ---- */
+
+/* Of a type that no column expression is of. */
+static bool is_common(PyObject *object)
+{
+    const PyTypeObject *type = Py_TYPE(object);
+    return object == Py_None || type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type ||
+           type == &PyBool_Type || type == &PyList_Type || type == &PyDict_Type || type == &PyTuple_Type ||
+           type == &PyBytes_Type;
+}
+
+/* An expression where one is among the arguments; NULL without an exception where none is. */
+static PyObject *try_expression(const hp_binder *m, PyObject *instance, PyObject *const *bound)
+{
+    static const PyTypeObject *last; /* the last uncommon type that was no expression */
+    bool uncommon = false;
+    for (Py_ssize_t i = 0; i < m->n_params; i++) uncommon |= !is_common(bound[i]) && Py_TYPE(bound[i]) != last;
+    if (!uncommon) return NULL;
+    PyObject *args = PyTuple_New(m->n_params);
+    for (Py_ssize_t i = 0; args && i < m->n_params; i++) PyTuple_SetItem(args, i, Py_NewRef(bound[i]));
+    PyObject *made = args ? PyObject_CallFunctionObjArgs(m->expression, instance, m->name, args, NULL) : NULL;
+    Py_XDECREF(args);
+    if (made != Py_NotImplemented) return made;
+    Py_DECREF(made);
+    for (Py_ssize_t i = 0; i < m->n_params; i++)
+        if (!is_common(bound[i])) last = Py_TYPE(bound[i]);
+    return NULL;
+}
+
+static PyObject *call_bound(const hp_binder *m, PyObject *object, PyObject *const *bound)
+{
+    ht_instance *instance = hp_instance_of(object);
+    ht_value values[HP_MAX_INPUTS], out = ht_value_null();
+    ht_error err = {0};
+    Py_ssize_t made = 0;
+    PyObject *result = NULL;
+    const bool before = hp_enter(), parks = m->gathers && hp_can_park();
+    const uint64_t causes = parks ? 0 : hp_causes_begin();
+    ht_status status = HT_OK;
+    for (; status == HT_OK && made < m->n_params; made += status == HT_OK)
+        status = hp_wrap(bound[made], &values[made], &err);
+    if (status == HT_OK && parks) {
+        ht_value self;
+        status = ht_instance_value(instance, &self, &err);
+        if (status == HT_OK) {
+            result = hp_park(self, m->auto_name, values, (size_t)made);
+            hp_leave(before);
+            return result;
+        }
+    }
+    if (status == HT_OK) status = ht_instance_call(instance, m->direct_name, values, (size_t)made, &out, &err);
+    for (Py_ssize_t i = 0; i < made; i++) ht_value_release(values[i]);
+    if (status == HT_OK)
+        result = hp_unwrap(out);
+    else
+        (void)hp_raise(&err);
+    ht_value_release(out);
+    if (!parks) hp_causes_end(causes);
+    hp_leave(before);
+    return result;
+}
+
+static PyObject *binder_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    const hp_binder *m = (const hp_binder *)self;
+    const Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    PyObject *bound[HP_MAX_INPUTS];
+    if (n < 1 || !hp_instance_of(args[0])) {
+        PyErr_Format(PyExc_TypeError, "%U() needs an instance as its first argument", m->name);
+        return NULL;
+    }
+    if (bind(m, args + 1, n - 1, kwnames, bound) < 0) return NULL;
+    PyObject *expression = try_expression(m, args[0], bound);
+    if (expression || PyErr_Occurred()) return expression;
+    return call_bound(m, args[0], bound);
+}
+
+static PyObject *binder_get(PyObject *self, PyObject *object, PyObject *type)
+{
+    (void)type;
+    if (!object || object == Py_None) return Py_NewRef(self);
+    return PyObject_CallFunctionObjArgs((PyObject *)hp.call_type, self, object, NULL);
+}
+
+/* ---- bound: what `encoder.encode` is where it is not called at once ---- */
+
+typedef struct hp_call {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *method, *object;
+} hp_call;
+
+static PyObject *call_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    const hp_call *call = (const hp_call *)self;
+    const hp_binder *m = (const hp_binder *)call->method;
+    PyObject *bound[HP_MAX_INPUTS];
+    if (bind(m, args, PyVectorcall_NARGS(nargsf), kwnames, bound) < 0) return NULL;
+    PyObject *expression = try_expression(m, call->object, bound);
+    if (expression || PyErr_Occurred()) return expression;
+    return call_bound(m, call->object, bound);
+}
+
+static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *method, *object;
+    (void)kwargs;
+    if (!PyArg_ParseTuple(args, "O!O", binder_type, &method, &object)) return NULL;
+    hp_call *self = PyObject_GC_New(hp_call, type);
+    if (!self) return NULL;
+    self->vectorcall = call_vectorcall;
+    self->method = Py_NewRef(method);
+    self->object = Py_NewRef(object);
+    PyObject_GC_Track((PyObject *)self);
+    return (PyObject *)self;
+}
+
+static int call_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((hp_call *)self)->method);
+    Py_VISIT(((hp_call *)self)->object);
+    return 0;
+}
+
+static int call_clear(PyObject *self)
+{
+    Py_CLEAR(((hp_call *)self)->method);
+    Py_CLEAR(((hp_call *)self)->object);
+    return 0;
+}
+
+static void call_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    (void)call_clear(self);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+/* What a method has that a function has: its name, documentation, signature. */
+static PyObject *call_getattro(PyObject *self, PyObject *name)
+{
+    PyObject *found = PyObject_GenericGetAttr(self, name);
+    if (found || !PyErr_ExceptionMatches(PyExc_AttributeError)) return found;
+    PyErr_Clear();
+    PyObject *function = ((hp_binder *)((hp_call *)self)->method)->function;
+    return PyObject_GetAttr(function, name);
+}
+
+static PyObject *call_repr(PyObject *self)
+{
+    const hp_call *call = (const hp_call *)self;
+    return PyUnicode_FromFormat("<method %U of %R>", ((hp_binder *)call->method)->name, call->object);
+}
+
+/* map(values, ...): the rows of the first argument by one call after the other, or one batch where a body may stop. */
+static PyObject *call_map(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *module = PyImport_ImportModule("houndstooth._cls");
+    PyObject *map = module ? PyObject_GetAttrString(module, "map_rows") : NULL;
+    PyObject *front = map ? PyTuple_Pack(1, self) : NULL;
+    PyObject *all = front ? PySequence_Concat(front, args) : NULL;
+    PyObject *result = all ? PyObject_Call(map, all, kwargs) : NULL;
+    Py_XDECREF(module);
+    Py_XDECREF(map);
+    Py_XDECREF(front);
+    Py_XDECREF(all);
+    return result;
+}
+
+static PyMemberDef call_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(hp_call, vectorcall), Py_READONLY, NULL},
+    {"__func__", Py_T_OBJECT_EX, offsetof(hp_call, method), Py_READONLY, NULL},
+    {"__self__", Py_T_OBJECT_EX, offsetof(hp_call, object), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL}};
+static PyMethodDef call_methods[] = {
+    {"map", (PyCFunction)(void (*)(void))call_map, METH_VARARGS | METH_KEYWORDS,
+     "map(values, ...)\n--\n\nResults for each of the values, in order; other arguments are the same for all."},
+    {NULL, NULL, 0, NULL}};
+static PyType_Slot call_slots[] = {{Py_tp_new, HP_SLOT(call_new)},
+                                   {Py_tp_call, HP_SLOT(PyVectorcall_Call)},
+                                   {Py_tp_dealloc, HP_SLOT(call_dealloc)},
+                                   {Py_tp_traverse, HP_SLOT(call_traverse)},
+                                   {Py_tp_clear, HP_SLOT(call_clear)},
+                                   {Py_tp_getattro, HP_SLOT(call_getattro)},
+                                   {Py_tp_repr, HP_SLOT(call_repr)},
+                                   {Py_tp_members, call_members},
+                                   {Py_tp_methods, call_methods},
+                                   {0, NULL}};
+static PyType_Spec call_spec = {"houndstooth._core.BoundMethod", sizeof(hp_call), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL, call_slots};
+
+/* ---- the descriptor's own object ---- */
+
+static PyObject *binder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"name",        "function",   "params",  "n_positional", "defaults",
+                            "auto_name", "direct_name", "gathers", "expression",   NULL};
+    PyObject *name, *function, *params, *defaults, *auto_name, *direct_name, *expression;
+    Py_ssize_t n_positional;
+    int gathers;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UOO!nO!UUpO", names, &name, &function, &PyTuple_Type, &params,
+                                     &n_positional, &PyTuple_Type, &defaults, &auto_name, &direct_name, &gathers,
+                                     &expression))
+        return NULL;
+    if (PyTuple_Size(params) > HP_MAX_INPUTS) {
+        PyErr_Format(PyExc_ValueError, "a method has at most %d parameters", HP_MAX_INPUTS);
+        return NULL;
+    }
+    PyObject *keep = PyTuple_Pack(2, auto_name, direct_name);
+    hp_binder *m = keep ? PyObject_GC_New(hp_binder, type) : NULL;
+    if (!m) {
+        Py_XDECREF(keep);
+        return NULL;
+    }
+    m->vectorcall = binder_vectorcall;
+    m->name = Py_NewRef(name);
+    m->function = Py_NewRef(function);
+    m->params = Py_NewRef(params);
+    m->defaults = Py_NewRef(defaults);
+    m->expression = Py_NewRef(expression);
+    m->names = keep;
+    m->auto_name = PyUnicode_AsUTF8AndSize(auto_name, NULL);
+    m->direct_name = PyUnicode_AsUTF8AndSize(direct_name, NULL);
+    m->n_params = PyTuple_Size(params);
+    m->n_positional = n_positional;
+    m->gathers = (char)gathers;
+    PyObject_GC_Track((PyObject *)m);
+    return (PyObject *)m;
+}
+
+static int binder_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    hp_binder *m = (hp_binder *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(m->function);
+    Py_VISIT(m->defaults);
+    Py_VISIT(m->expression);
+    return 0;
+}
+
+static void binder_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    hp_binder *m = (hp_binder *)self;
+    PyObject_GC_UnTrack(self);
+    Py_DECREF(m->name);
+    Py_DECREF(m->function);
+    Py_DECREF(m->params);
+    Py_DECREF(m->defaults);
+    Py_DECREF(m->expression);
+    Py_DECREF(m->names);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyObject *binder_getattro(PyObject *self, PyObject *name)
+{
+    PyObject *found = PyObject_GenericGetAttr(self, name);
+    if (found || !PyErr_ExceptionMatches(PyExc_AttributeError)) return found;
+    PyErr_Clear();
+    return PyObject_GetAttr(((hp_binder *)self)->function, name);
+}
+
+static PyMemberDef binder_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(hp_binder, vectorcall), Py_READONLY, NULL},
+    {"__wrapped__", Py_T_OBJECT_EX, offsetof(hp_binder, function), Py_READONLY, NULL},
+    {"params", Py_T_OBJECT_EX, offsetof(hp_binder, params), Py_READONLY, NULL},
+    {"defaults", Py_T_OBJECT_EX, offsetof(hp_binder, defaults), Py_READONLY, NULL},
+    {"gathers", Py_T_BOOL, offsetof(hp_binder, gathers), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL}};
+static PyType_Slot binder_slots[] = {{Py_tp_new, HP_SLOT(binder_new)},
+                                     {Py_tp_call, HP_SLOT(PyVectorcall_Call)},
+                                     {Py_tp_dealloc, HP_SLOT(binder_dealloc)},
+                                     {Py_tp_traverse, HP_SLOT(binder_traverse)},
+                                     {Py_tp_getattro, HP_SLOT(binder_getattro)},
+                                     {Py_tp_descr_get, HP_SLOT(binder_get)},
+                                     {Py_tp_members, binder_members},
+                                     {0, NULL}};
+static PyType_Spec binder_spec = {
+    "houndstooth._core.Method", sizeof(hp_binder), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR, binder_slots};
+
+int hp_method_init(PyObject *module)
+{
+    binder_type = hp_add_type(module, &binder_spec, NULL);
+    hp.call_type = hp_add_type(module, &call_spec, NULL);
+    return binder_type && hp.call_type ? 0 : -1;
+}
