@@ -3,7 +3,7 @@
  *
  * Multi-phase initialisation, so that a module object owns its state and nothing static holds a Python object.
  * Written to the limited API of 3.12, which is one binary for that version and all later ones; 3.11 gets a build
- * of its own, because the limited API had no buffers and no vector calls before.
+ * of its own, because the limited API had no vector calls before.
  * Thread rule: the GIL is held wherever Python is called. A build of CPython without it is refused twice: at
  * compile time, and on import, where an extension for the usual build would otherwise fail in obscure ways.
  */
