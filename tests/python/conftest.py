@@ -1,4 +1,6 @@
-"""Rules for all Python tests.
+"""Rules for all Python tests. By hand, after scripts/python-env.sh and scripts/build.sh release:
+
+    PYTHONPATH=build/release/python .venv-python/bin/python -m pytest tests/python
 
 A test beside a peer (daft, dask, ray, pyarrow, ...) that cannot run is a failure: a skip whose reason starts with
 "peer:" fails, unless --peers-may-lack is given, for work on a machine without them.

@@ -12,6 +12,7 @@ import houndstooth as ht
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+HOUND = os.environ.get("HOUND", ROOT / "build/release/hound")
 
 
 def run(code: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +26,7 @@ def test_version_is_that_of_the_library() -> None:
 
 
 def test_hound_has_the_same_version() -> None:
-    said = subprocess.run([os.environ["HOUND"], "--version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([HOUND, "--version"], capture_output=True, text=True, check=True).stdout
     assert said.split()[1] == ht.__version__
 
 
