@@ -20,6 +20,10 @@ bench-flow:
 	scripts/build.sh release bench_flow
 	build/release/bench/bench_flow
 
+# Python wheels in dist/, each tried out in a fresh environment.
+wheel:
+	scripts/wheel.sh
+
 lint:
 	scripts/lint.sh
 
@@ -35,6 +39,6 @@ install:
 	cmake --install build/release
 
 clean:
-	rm -rf build
+	rm -rf build dist
 
-.PHONY: all demo test bench bench-flow lint format fuzz install clean
+.PHONY: all demo test bench bench-flow wheel lint format fuzz install clean

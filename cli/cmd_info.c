@@ -139,23 +139,44 @@ static ht_status list_models(ht_error *err)
     return HT_OK;
 }
 
+/* Path of get-model.sh in an installed tree, from where this program lies; "" where /proc does not tell. */
+static void installed_script(char *path, size_t size)
+{
+    char self[4096];
+    const ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    path[0] = '\0';
+    if (len <= 0) return;
+    self[len] = '\0';
+    char *slash = strrchr(self, '/');
+    if (!slash) return;
+    *slash = '\0';
+    if ((size_t)snprintf(path, size, "%s/" HT_TO_SCRIPTS "/get-model.sh", self) >= size) path[0] = '\0';
+}
+
+static ht_status run_script(const char *script, ht_error *err)
+{
+    (void)fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        (void)execl(script, script, (char *)NULL);
+        _exit(127);
+    }
+    int outcome = -1;
+    if (child < 0 || waitpid(child, &outcome, 0) < 0 || !WIFEXITED(outcome) || WEXITSTATUS(outcome) != 0)
+        return fail(err, HT_IO, "%s failed; its message is above", script);
+    return HT_OK;
+}
+
 static ht_status get_model(ht_error *err)
 {
-    static const char *const scripts[] = {HT_SCRIPTS_DIR "/get-model.sh", HT_SOURCE_DIR "/scripts/get-model.sh"};
-    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
-        if (access(scripts[i], X_OK) != 0) continue;
-        (void)fflush(stdout);
-        const pid_t child = fork();
-        if (child == 0) {
-            (void)execl(scripts[i], scripts[i], (char *)NULL);
-            _exit(127);
-        }
-        int outcome = -1;
-        if (child < 0 || waitpid(child, &outcome, 0) < 0 || !WIFEXITED(outcome) || WEXITSTATUS(outcome) != 0)
-            return fail(err, HT_IO, "%s failed; its message is above", scripts[i]);
-        return HT_OK;
-    }
-    return fail(err, HT_NOT_FOUND, "get-model.sh is neither in %s nor in %s", HT_SCRIPTS_DIR, HT_SOURCE_DIR "/scripts");
+    char installed[8192];
+    installed_script(installed, sizeof installed);
+    if (access(installed, X_OK) == 0) return run_script(installed, err);
+#ifdef HT_SOURCE_DIR
+    if (access(HT_SOURCE_DIR "/scripts/get-model.sh", X_OK) == 0)
+        return run_script(HT_SOURCE_DIR "/scripts/get-model.sh", err);
+#endif
+    return fail(err, HT_NOT_FOUND, "get-model.sh is not in its place, %s", installed);
 }
 
 ht_status hound_model(int argc, char **argv, ht_error *err)

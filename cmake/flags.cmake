@@ -15,6 +15,9 @@ function(ht_flags target)
   target_compile_options(${target} PRIVATE -ffp-contract=off -fno-math-errno -g
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla
     -Wformat=2 -Wcast-qual -Wdouble-promotion -Wwrite-strings $<$<BOOL:${HT_WERROR}>:-Werror>)
+  if(HT_WHEEL)
+    target_compile_options(${target} PRIVATE -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+  endif()
   if(HT_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${HT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(${target} PRIVATE -fsanitize=${HT_SANITIZE})

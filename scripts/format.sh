@@ -1,5 +1,6 @@
 #!/bin/sh
-# Formats every C file of ours in place; --check only tells which files differ, and fails.
+# Formats every C file of ours in place, and Python files where lint.sh has fetched ruff; --check only tells which C
+# files differ, and fails.
 set -eu
 cd "$(dirname "$0")/.."
 if ! command -v clang-format >/dev/null 2>&1; then
@@ -11,3 +12,4 @@ mode=-i
 # shellcheck disable=SC2086
 find include src cli python examples tests fuzz bench -name '*.[ch]' -not -name unicode_table.c | sort |
     xargs clang-format $mode --style=file
+[ "$mode" != -i ] || [ ! -x .venv/bin/ruff ] || .venv/bin/ruff format -q python tests/python checks scripts

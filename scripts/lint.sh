@@ -36,7 +36,7 @@ tidy() {
     cmake --preset dev >build/dev/tidy.log 2>&1 || { tail -n 30 build/dev/tidy.log; return 1; }
     if [ $# -eq 0 ]; then
         # shellcheck disable=SC2046
-        set -- $(find src cli -name '*.c' | sort)
+        set -- $(find src cli python -name '*.c' | sort)
     fi
     # One file a process; a file that does not compile fails here too.
     printf '%s\n' "$@" | xargs -P "${HT_JOBS:-$(nproc)}" -n 1 scripts/tidy-one.sh
@@ -47,7 +47,7 @@ shells() {
     shellcheck -x demo check .ci/run $(find scripts bench tests -name '*.sh' | sort)
 }
 
-python_files() { find checks bench tests scripts src -name '*.py' | grep -q .; }
+python_files() { find checks bench tests scripts src python -name '*.py' | grep -q .; }
 ruff_path() {
     for ruff in ruff .venv/bin/ruff; do
         if command -v "$ruff" >/dev/null 2>&1; then echo "$ruff"; return; fi
@@ -64,6 +64,7 @@ step shellcheck shells
 if python_files; then
     if ruff=$(ruff_path); then
         step ruff "$ruff" check --quiet .
+        step ruff-format "$ruff" format --check --quiet python tests/python checks scripts
     else
         say "ruff: not here and not fetched (no network?): Python files were not linted"
     fi

@@ -8,7 +8,7 @@ set -eu
 build="gcc libc6-dev make cmake ninja-build pkg-config libutf8proc-dev libjansson-dev libyaml-dev
   libsqlite3-dev libzstd-dev zlib1g-dev libxxhash-dev libcurl4-openssl-dev ca-certificates
   python3 python3-venv"
-check="libcmocka-dev g++ binutils"
+check="libcmocka-dev g++ binutils python3-dev"
 dev="clang clang-format clang-tidy libclang-rt-14-dev shellcheck valgrind git"
 
 case "${1-}" in
@@ -38,7 +38,7 @@ other_system() {
     say "this is not a Debian or Ubuntu system, so nothing was installed. Missing here:$lacking"
     say "Install with your package manager: a C11 compiler (gcc 12 or newer), cmake 3.25, ninja, pkg-config, Python 3.9"
     say "with venv, and the libraries with headers: utf8proc, jansson, libyaml, SQLite 3.40, zstd,"
-    say "zlib, xxhash, libcurl; for ./check also cmocka 1.1.5. Debian calls them:"
+    say "zlib, xxhash, libcurl; for ./check also cmocka 1.1.5 and the headers of Python 3.11. Debian calls them:"
     # shellcheck disable=SC2086
     say " " $wanted
     return 1

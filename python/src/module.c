@@ -4,7 +4,7 @@
  * One process has one of it: what lives once (types, the registry, the GIL's hooks) is static, because the library
  * beneath has one state for the process too.
  * Written to the limited API of 3.12, which is one binary for that version and all later ones; 3.11 gets a build
- * of its own, because the limited API had no buffers and no vector calls before.
+ * of its own, because the limited API had no vector calls before.
  * Thread rule: the GIL is held wherever Python is called. A build of CPython without it is refused twice: at
  * compile time, and on import, where an extension for the usual build would otherwise fail in obscure ways.
  */
