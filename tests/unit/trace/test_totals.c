@@ -1,6 +1,7 @@
 /*
  * test_totals.c - what the spans of a trace add up to: by kind and name, bodies in pieces, waits beside their calls.
  */
+#include "fault_alloc.h"
 #include "trace/trace.h"
 
 #include <setjmp.h>
@@ -87,8 +88,42 @@ static void many_names_and_none(void **state)
     ht_trace_free(trace);
 }
 
+/* Totals and the page that shows them. */
+static ht_status life(void *ud, ht_error *e)
+{
+    const ht_trace_total *rows;
+    ht_trace *trace;
+    ht_writer *writer;
+    size_t n;
+    uint64_t wall;
+    (void)ud;
+    ht_status status = ht_trace_new(16, &trace, e);
+    if (status != HT_OK) return status;
+    const char *name = hti_trace_name(trace, "node");
+    if (name) hti_trace_add(trace, &(ht_span){.kind = HT_SPAN_NODE, .name = name, .end_ns = 5, .n = 1});
+    status = name ? ht_trace_totals(trace, &rows, &n, &wall, e) : HT_FAIL(e, NO_MEMORY, "no name");
+    if (status == HT_OK) status = ht_writer_new(&writer, e);
+    if (status == HT_OK) {
+        status = ht_trace_write_html(trace, "page", writer, e);
+        ht_writer_free(writer);
+    }
+    ht_trace_free(trace);
+    return status;
+}
+
+static void memory_that_runs_out(void **state)
+{
+    (void)state;
+    assert_true(fault_alloc_sweep(life, NULL, false, 1000) >= 8);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(by_kind_and_name), cmocka_unit_test(many_names_and_none)};
+    fault_alloc_install();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(by_kind_and_name),
+        cmocka_unit_test(many_names_and_none),
+        cmocka_unit_test(memory_that_runs_out),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
