@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Holds the public headers to their word.
+"""Holds the public headers to their word, and pages to the code that they quote.
 
-    docs.py [--root DIR] [--cc CC] [--cxx CXX]      check include/houndstooth/*.h
-    docs.py --self-test                             prove on made-up headers that each rule can fail
+    docs.py [--root DIR] [--cc CC] [--cxx CXX]      check include/houndstooth/*.h and docs/*.md
+    docs.py --self-test                             prove on made-up headers and pages that each rule can fail
 
 Rules
 - every HT_API declaration has a comment: above it, behind it, or above the group (lines without a blank line
   between) that it stands in;
-- every header opens with a comment that names it, and compiles alone as C11 and as C++17 without a warning.
+- every header opens with a comment that names it, and compiles alone as C11 and as C++17 without a warning;
+- a page with a line `<!-- code: FOLDER -->` quotes that folder: each of its ```c and ```yaml blocks stands there in one
+  file, line by line, but for indentation.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
 
@@ -62,6 +65,37 @@ def check(include: pathlib.Path, cc: str, cxx: str) -> tuple[list[str], int]:
     return complaints, n_declared
 
 
+def blocks(page: str) -> Iterator[tuple[int, list[str]]]:
+    """First line (from 1) and lines of each ```c and ```yaml block."""
+    start, lines = 0, page.splitlines()
+    for number, line in enumerate(lines, 1):
+        if not start and line in ("```c", "```yaml"):
+            start = number + 1
+        elif start and line == "```":
+            yield start, lines[start - 1 : number - 1]
+            start = 0
+
+
+def flat(lines: Iterable[str]) -> str:
+    return "\n" + "".join(f"{line.strip()}\n" for line in lines)
+
+
+def misquoted(root: pathlib.Path) -> tuple[list[str], int]:
+    complaints, n_blocks = [], 0
+    for page in sorted((root / "docs").rglob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        folder = re.search(r"^<!-- code: (\S+) -->$", text, re.M)
+        if not folder:
+            continue
+        files = [path for path in sorted((root / folder[1]).rglob("*")) if path.suffix in (".c", ".h", ".yaml")]
+        code = [flat(path.read_text(encoding="utf-8").splitlines()) for path in files]
+        for number, lines in blocks(text):
+            n_blocks += 1
+            if not any(flat(lines) in one for one in code):
+                complaints.append(f"{page.relative_to(root)}:{number}: this block stands in no file of {folder[1]}")
+    return complaints, n_blocks
+
+
 HEAD = "/* houndstooth/a.h - a. */\n#define HT_API\n"
 GOOD = HEAD + (
     "/* One. */\nHT_API int ht_one(void);\nHT_API int ht_pair(void);\n\n"
@@ -74,6 +108,26 @@ BAD = {
     "-std=c11": HEAD + "/* One. */\nHT_API bool ht_one(void);\n",
     "-std=c++17": HEAD + "/* One. */\nHT_API int ht_one(int class);\n",
 }
+
+
+CODE = "int a(void)\n{\n    int b = 1;\n    return b;\n}\n"
+PAGE = "<!-- code: code -->\n```c\nint b = 1;\nreturn b;\n```\n```sh\nnot code\n```\n```c\n%s\n```\n"
+MISQUOTES = ["return c;", "return b", "int b = 1;\n\nreturn b;", "turn b;"]
+
+
+def self_test_quotes(root: pathlib.Path) -> list[str]:
+    (root / "docs").mkdir()
+    (root / "code").mkdir()
+    (root / "code" / "a.c").write_text(CODE)
+    page = root / "docs" / "a.md"
+    page.write_text(PAGE % "    int b = 1;")
+    wrong = [f"complains without reason: {line}" for line in misquoted(root)[0]]
+    for quote in MISQUOTES:
+        page.write_text(PAGE % quote)
+        complaints = misquoted(root)[0]
+        if len(complaints) != 1 or "docs/a.md:10:" not in complaints[0]:
+            wrong.append(f"wanted one complaint about {quote!r}, got {complaints}")
+    return wrong
 
 
 def self_test(cc: str, cxx: str) -> list[str]:
@@ -90,6 +144,7 @@ def self_test(cc: str, cxx: str) -> list[str]:
             complaints = check(include, cc, cxx)[0]
             if len(complaints) != 1 or expected not in complaints[0]:
                 wrong.append(f"wanted '{expected}', got {complaints}")
+        wrong += self_test_quotes(pathlib.Path(temp))
     return wrong
 
 
@@ -105,10 +160,14 @@ def main() -> int:
             print(f"docs: no compiler {compiler}: scripts/setup.sh --check installs it")
             return 1
     if args.self_test:
-        complaints, said = self_test(args.cc, args.cxx), f"docs: {len(BAD)} wrong headers seen, a right one left alone"
+        complaints = self_test(args.cc, args.cxx)
+        said = f"docs: {len(BAD)} wrong headers and {len(MISQUOTES)} wrong quotes seen, right ones left alone"
     else:
         complaints, n_declared = check(args.root / "include", args.cc, args.cxx)
-        said = f"docs: {n_declared} public declarations, each with its comment; every header compiles alone"
+        misquotes, n_blocks = misquoted(args.root)
+        complaints += misquotes
+        said = f"docs: {n_declared} public declarations, each with its comment; every header compiles alone; "
+        said += f"{n_blocks} blocks of code as they stand in their files"
         if n_declared == 0:
             complaints.append("no declaration found: is --root right?")
     print("\n".join(complaints) if complaints else said)

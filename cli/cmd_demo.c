@@ -5,6 +5,7 @@
  * times are of ten hits, one query after the other.
  */
 #include "demo.h"
+#include "rows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -238,10 +239,10 @@ ht_status hound_demo(int argc, char **argv, ht_error *err)
     const opt_row rows[] = {
         {"data", 0, OPT_TEXT, &args.data, "DIR", "BEIR folder (default data/cranfield)"},
         {"dir", 0, OPT_TEXT, &args.dir, "DIR", "where the collection is kept (default build/demo/cranfield.ht)"},
-        {"model", 'm', OPT_TEXT, &args.model, "NAME|DIR", "encoder (default: " HT_DEFAULT_MODEL ")"},
+        ENCODER_ROW(&args.model),
         {"query", 0, OPT_TEXT, &args.query, "TEXT", "the sample query"},
-        {"jobs", 'j', OPT_COUNT, &args.jobs, "N", "threads (default: one a CPU)"},
-        {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no progress"},
+        JOBS_ROW(&args.jobs),
+        QUIET_ROW(&args.quiet),
     };
     const opt_spec spec = {
         "demo [options]",

@@ -1,7 +1,7 @@
 /*
  * cmd_evaluate.c - `hound evaluate` and `hound fuse`: judging and combining runs.
  */
-#include "hound.h"
+#include "rows.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -218,7 +218,7 @@ ht_status hound_fuse(int argc, char **argv, ht_error *err)
     const opt_row rows[] = {
         {"method", 0, OPT_TEXT, &method, "NAME", "rrf (default), minmax, combsum, combmnz"},
         {"weight", 'w', OPT_LIST, &weights, "X", "weight of each run, in order"},
-        {"rrf-k", 0, OPT_REAL, &opts.rrf_k, "X", "constant of reciprocal rank fusion (default 60)"},
+        RRF_K_ROW(&opts.rrf_k),
         {"window", 0, OPT_COUNT, &opts.window, "N", "rows of each run that count (default: all)"},
         {"k", 'k', OPT_COUNT, &opts.k, "N", "rows kept a query (default: all)"},
         {"out", 'o', OPT_TEXT, &out, "FILE", "fused run (default: standard output)"},

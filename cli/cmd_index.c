@@ -1,7 +1,7 @@
 /*
  * cmd_index.c - `hound index`: documents into a collection, all or nothing.
  */
-#include "hound.h"
+#include "rows.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -98,17 +98,17 @@ ht_status hound_index(int argc, char **argv, ht_error *err)
         {"corpus", 'c', OPT_LIST, &args.corpora, "FILE",
          "JSON lines {\"_id\", \"title\", \"text\"}; .gz, .zst, - for standard input"},
         {"delete", 0, OPT_LIST, &args.deletes, "ID", "delete a document by its id"},
-        {"model", 'm', OPT_TEXT, &args.model, "NAME|DIR", "encoder (default: " HT_DEFAULT_MODEL ")"},
+        ENCODER_ROW(&args.model),
         {"no-vectors", 0, OPT_FLAG, &args.no_vectors, NULL, "lexical index only"},
         {"no-lexical", 0, OPT_FLAG, &args.no_lexical, NULL, "vectors only"},
-        {"analyzer", 'a', OPT_TEXT, &args.analyzer, "NAME", "english (default), standard, whitespace"},
+        ANALYZER_ROW(&args.analyzer),
         {"vector-type", 0, OPT_TEXT, &args.vector_type, "TYPE", "int8 (default) or f16"},
-        {"precision", 0, OPT_TEXT, &args.precision, "P", "of the encoder: auto (default), f32, bf16"},
+        PRECISION_ROW(&args.precision),
         {"mix", 0, OPT_REAL, &args.mix, "X", "share of the pooled vector in each token vector (default: the model's)"},
         {"max-tokens", 0, OPT_COUNT, &args.max_tokens, "N", "tokens a document (default: the model's limit)"},
         {"keep-punctuation", 0, OPT_FLAG, &args.keep_punctuation, NULL, "keep the vectors of punctuation"},
-        {"jobs", 'j', OPT_COUNT, &args.jobs, "N", "threads (default: one a CPU)"},
-        {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no progress"},
+        JOBS_ROW(&args.jobs),
+        QUIET_ROW(&args.quiet),
         {"json", 0, OPT_FLAG, &args.json, NULL, "report as JSON"},
     };
     const opt_spec spec = {

@@ -1,7 +1,7 @@
 /*
  * cmd_plan.c - `hound plan` and `nodes`: what a pipeline would do, and what there is to make one of.
  */
-#include "hound.h"
+#include "rows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,9 +106,9 @@ ht_status hound_plan(int argc, char **argv, ht_error *err)
     bool helped = false;
     ht_registry *registry;
     const opt_row rows[] = {
-        {"input", 'i', OPT_LIST, &args.inputs, "NAME=VALUE", "an input; VALUE is JSON or text (may be repeated)"},
-        {"output", 'o', OPT_LIST, &args.outputs, "NAME", "an output to compute (may be repeated)"},
-        {"given", 0, OPT_LIST, &args.given, "NAME", "an input that a run will bring (may be repeated)"},
+        INPUT_ROW(&args.inputs),
+        OUTPUT_ROW('o', &args.outputs),
+        GIVEN_ROW(&args.given),
         {"cache", 0, OPT_TEXT, &args.cache, "DIR", "what a run would find there, and what changed since; text or json"},
         {"format", 'f', OPT_TEXT, &format, "NAME", "text, json, mermaid or dot; default text"},
         {"to", 0, OPT_TEXT, &args.to, "FILE", "where to write the plan; default standard output"},

@@ -1,7 +1,7 @@
 /*
  * cmd_run.c - `hound run` and `worker`: pipelines described in YAML.
  */
-#include "hound.h"
+#include "run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -136,22 +136,15 @@ ht_status make_plan(ht_pipeline_file *file, const text_list *outputs, const text
 
 /* ---- run ---- */
 
-typedef struct run_args {
-    text_list inputs, outputs, plugins;
-    const char *engine, *cache, *trace, *viz;
-    size_t workers, window, batch;
-    bool no_batch, json, quiet, progress, no_progress;
-    ht_progress *bars; /* NULL: none are drawn */
-} run_args;
-
 static void on_event(void *ud, const ht_event *event)
 {
     const run_args *args = ud;
-    if (event->kind == HT_EVENT_WARNING && !args->quiet) (void)fprintf(stderr, "hound run: warning: %s\n", event->node);
+    if (event->kind == HT_EVENT_WARNING && !args->quiet)
+        (void)fprintf(stderr, "hound %s: warning: %s\n", args->command, event->node);
     if (args->bars) ht_progress_event(args->bars, event);
 }
 
-static ht_status write_trace(const char *path, ht_trace *trace, const char *title, ht_error *err)
+ht_status write_trace(const char *path, ht_trace *trace, const char *title, ht_error *err)
 {
     static const char html[] = ".html";
     const size_t len = strlen(path), n = sizeof html - 1;
@@ -174,7 +167,7 @@ static ht_status set_options(const run_args *args, ht_run_options *options, ht_e
     options->window = args->window;
     options->batch_max = args->no_batch ? 1 : args->batch;
     if (args->cache) TRY(ht_cache_open(args->cache, NULL, &options->cache, err));
-    if (args->trace || args->viz) TRY(ht_trace_new(0, &options->trace, err));
+    if (args->traced || args->viz) TRY(ht_trace_new(0, &options->trace, err));
     return HT_OK;
 }
 
@@ -203,37 +196,35 @@ static ht_status make_bars(run_args *args, ht_pipeline_file *file, ht_error *err
     return status;
 }
 
-static ht_status run_file(run_args *args, ht_pipeline_file *file, ht_run_options *options, const char *path,
-                          ht_error *err)
+static ht_status run_file(run_args *args, ht_pipeline_file *file, ht_run_options *options, ht_value *out, ht_error *err)
 {
-    ht_value out;
     size_t n;
     const char *const *wanted = ht_pipeline_file_outputs(file, &n);
     TRY(bind_inputs(file, &args->inputs, err));
     options->outputs = args->outputs.len ? args->outputs.items : wanted;
     options->n_outputs = args->outputs.len ? args->outputs.len : n;
     TRY(make_bars(args, file, err));
-    ht_status status = ht_pipeline_run(ht_pipeline_file_pipeline(file), ht_value_null(), options, &out, err);
+    const ht_status status = ht_pipeline_run(ht_pipeline_file_pipeline(file), ht_value_null(), options, out, err);
     if (args->bars) ht_progress_finish(args->bars);
-    if (status != HT_OK) return status;
-    status = print_outputs(out, args->json, err);
-    ht_value_release(out);
-    if (status == HT_OK && args->trace) status = write_trace(args->trace, options->trace, path, err);
-    if (status == HT_OK && args->viz) status = draw_run(args, file, options->trace, err);
     return status;
 }
 
-static ht_status run_with(const run_args *args, const char *path, ht_registry *registry, ht_error *err)
+static ht_status run_with(const run_args *args, const char *path, ht_registry *registry, run_end_fn end, void *ud,
+                          ht_error *err)
 {
     ht_pipeline_file *file = NULL;
     run_args heard = *args;
     ht_run_options options = {HT_DESC(ht_run_options), .registry = registry, .event = on_event, .ud = &heard};
+    ht_value out = ht_value_null();
     progress cancel;
     progress_init(&cancel, true);
     options.monitor = &cancel.monitor;
     ht_status status = set_options(args, &options, err);
     if (status == HT_OK) status = ht_pipeline_file_load(path, registry, &file, err);
-    if (status == HT_OK) status = run_file(&heard, file, &options, path, err);
+    if (status == HT_OK) status = run_file(&heard, file, &options, &out, err);
+    if (status == HT_OK) status = end(ud, out, options.trace, err);
+    if (status == HT_OK && args->viz) status = draw_run(args, file, options.trace, err);
+    ht_value_release(out);
     ht_progress_free(heard.bars);
     ht_pipeline_file_free(file);
     ht_trace_free(options.trace);
@@ -241,28 +232,39 @@ static ht_status run_with(const run_args *args, const char *path, ht_registry *r
     return status;
 }
 
+ht_status run_pipeline(const run_args *args, const char *path, run_end_fn end, void *ud, ht_error *err)
+{
+    const viz_format *format;
+    ht_registry *registry;
+    if (args->viz) TRY(viz_format_of(args->viz, &format, err)); /* before it runs for long */
+    TRY(make_registry(&args->plugins, &registry, err));
+    const ht_status status = run_with(args, path, registry, end, ud, err);
+    ht_registry_free(registry);
+    return status;
+}
+
+typedef struct run_end {
+    const char *path, *trace;
+    bool json;
+} run_end;
+
+static ht_status print_run(void *ud, ht_value out, ht_trace *trace, ht_error *err)
+{
+    const run_end *end = ud;
+    TRY(print_outputs(out, end->json, err));
+    return end->trace ? write_trace(end->trace, trace, end->path, err) : HT_OK;
+}
+
 ht_status hound_run(int argc, char **argv, ht_error *err)
 {
-    run_args args = {0};
+    run_args args = {.command = "run"};
+    run_end end = {NULL, NULL, false};
     text_list paths = {0};
     bool helped = false;
-    ht_registry *registry;
     const opt_row rows[] = {
-        {"input", 'i', OPT_LIST, &args.inputs, "NAME=VALUE", "an input; VALUE is JSON or text (may be repeated)"},
-        {"output", 'o', OPT_LIST, &args.outputs, "NAME", "an output to compute (may be repeated)"},
-        {"engine", 'e', OPT_TEXT, &args.engine, "NAME", "sequential, threads or processes; default sequential"},
-        {"workers", 'w', OPT_COUNT, &args.workers, "N", "threads or processes; default one a CPU"},
-        {"cache", 0, OPT_TEXT, &args.cache, "DIR", "keep results of nodes there and take them from there"},
-        {"trace", 0, OPT_TEXT, &args.trace, "FILE", "what ran when: .html a waterfall, else Chrome's trace format"},
-        {"viz", 0, OPT_TEXT, &args.viz, "FILE", "the pipeline with times and counts, drawn as by `hound viz`"},
-        {"no-batch", 0, OPT_FLAG, &args.no_batch, NULL, "call every row alone"},
-        {"batch", 0, OPT_COUNT, &args.batch, "N", "most rows of one call"},
-        {"window", 0, OPT_COUNT, &args.window, "N", "items in flight; default 1024"},
-        PLUGIN_ROW(&args.plugins),
-        {"progress", 0, OPT_FLAG, &args.progress, NULL, "tell how far it is, also where there is no terminal"},
-        {"no-progress", 0, OPT_FLAG, &args.no_progress, NULL, "no bars on a terminal"},
-        {"json", 0, OPT_FLAG, &args.json, NULL, "outputs as one JSON object"},
-        {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no warnings and no bars"},
+        RUN_ROWS('o', &args),
+        {"trace", 0, OPT_TEXT, &end.trace, "FILE", "what ran when: .html a waterfall, else Chrome's trace format"},
+        {"json", 0, OPT_FLAG, &end.json, NULL, "outputs as one JSON object"},
     };
     const opt_spec spec = {"run FILE [options]",
                            "Runs a pipeline described in YAML (docs/pipeline_files.md).",
@@ -272,10 +274,7 @@ ht_status hound_run(int argc, char **argv, ht_error *err)
                            1};
     TRY(opt_parse(&spec, argc, argv, &paths, &helped, err));
     if (helped) return HT_OK;
-    const viz_format *format;
-    if (args.viz) TRY(viz_format_of(args.viz, &format, err)); /* before it runs for long */
-    TRY(make_registry(&args.plugins, &registry, err));
-    const ht_status status = run_with(&args, paths.items[0], registry, err);
-    ht_registry_free(registry);
-    return status;
+    end.path = paths.items[0];
+    args.traced = end.trace != NULL;
+    return run_pipeline(&args, paths.items[0], print_run, &end, err);
 }

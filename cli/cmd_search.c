@@ -1,7 +1,7 @@
 /*
  * cmd_search.c - `hound search`: one query to the terminal, or a file of queries to a TREC run.
  */
-#include "hound.h"
+#include "rows.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -233,12 +233,12 @@ ht_status hound_search(int argc, char **argv, ht_error *err)
         {"mode", 0, OPT_TEXT, &args.mode, "MODE", "bm25, dense, maxsim, rrf, hybrid (default), rerank"},
         {"rerank-depth", 0, OPT_COUNT, &args.rerank_depth, "N", "candidates of rerank and hybrid (default 100)"},
         {"preset", 0, OPT_TEXT, &args.preset, "NAME", "BM25: default (1.2/.75) or anserini (.9/.4)"},
-        {"rrf-k", 0, OPT_REAL, &args.rrf_k, "X", "constant of reciprocal rank fusion (default 60)"},
+        RRF_K_ROW(&args.rrf_k),
         {"mix", 0, OPT_REAL, &args.mix, "X", "share of the pooled vector in query vectors (default: as indexed)"},
         {"model", 'm', OPT_TEXT, &args.model, "NAME|DIR", "where the collection's model lies now"},
-        {"precision", 0, OPT_TEXT, &args.precision, "P", "of the encoder: auto (default), f32, bf16"},
+        PRECISION_ROW(&args.precision),
         {"explain", 'e', OPT_FLAG, &args.explain, NULL, "BM25's parts and the tokens that matched"},
-        {"jobs", 'j', OPT_COUNT, &args.jobs, "N", "threads (default: one a CPU)"},
+        JOBS_ROW(&args.jobs),
         {"quiet", 'q', OPT_FLAG, &args.quiet, NULL, "no progress, no summary"},
         {"json", 0, OPT_FLAG, &args.json, NULL, "hits as JSON"},
     };

@@ -4,7 +4,7 @@
  * Input: JSON lines {"text": ...} (a "title" is used too) from FILE, standard input, .gz or .zst; or one
  * text as an argument. Output: one JSON line a text.
  */
-#include "hound.h"
+#include "rows.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -221,9 +221,9 @@ ht_status hound_tokenize(int argc, char **argv, ht_error *err)
 {
     text_args args = {.model = "default", .role = "document", .precision = "auto", .mix = -1, .jobs = 1};
     const opt_row rows[] = {
-        {"model", 'm', OPT_TEXT, &args.model, "NAME|DIR", "model folder (default: " HT_DEFAULT_MODEL ")"},
-        {"role", 0, OPT_TEXT, &args.role, "ROLE", "query or document (default)"},
-        {"text", 't', OPT_TEXT, &args.text, "TEXT", "one text, instead of a file"},
+        MODEL_ROW(&args.model),
+        ROLE_ROW(&args.role),
+        ONE_TEXT_ROW(&args.text),
         {"max-tokens", 0, OPT_COUNT, &args.max_tokens, "N", "ids a text (default: the model's limit)"},
     };
     const opt_spec spec = {
@@ -240,16 +240,16 @@ ht_status hound_encode(int argc, char **argv, ht_error *err)
 {
     text_args args = {.model = "default", .role = "document", .precision = "auto", .mix = -1};
     const opt_row rows[] = {
-        {"model", 'm', OPT_TEXT, &args.model, "NAME|DIR", "model folder (default: " HT_DEFAULT_MODEL ")"},
-        {"role", 0, OPT_TEXT, &args.role, "ROLE", "query or document (default)"},
-        {"text", 't', OPT_TEXT, &args.text, "TEXT", "one text, instead of a file"},
+        MODEL_ROW(&args.model),
+        ROLE_ROW(&args.role),
+        ONE_TEXT_ROW(&args.text),
         {"precision", 0, OPT_TEXT, &args.precision, "P", "auto (default), f32, bf16"},
         {"hidden", 0, OPT_FLAG, &args.hidden, NULL, "last hidden states as they are"},
         {"pooled", 0, OPT_FLAG, &args.pooled, NULL, "the pooled vector instead of the token vectors"},
         {"mix", 0, OPT_REAL, &args.mix, "X", "share of the pooled vector (default: the model's)"},
         {"max-tokens", 0, OPT_COUNT, &args.max_tokens, "N", "tokens a text (default: the model's limit)"},
         {"npy", 0, OPT_TEXT, &args.npy, "FILE", "vectors as one float32 array; JSON lines then tell the rows"},
-        {"jobs", 'j', OPT_COUNT, &args.jobs, "N", "threads (default: one a CPU)"},
+        JOBS_ROW(&args.jobs),
     };
     const opt_spec spec = {
         "encode [FILE] [options]",
@@ -290,8 +290,8 @@ ht_status hound_analyze(int argc, char **argv, ht_error *err)
 {
     text_args args = {.analyzer = "english"};
     const opt_row rows[] = {
-        {"analyzer", 'a', OPT_TEXT, &args.analyzer, "NAME", "english (default), standard, whitespace"},
-        {"text", 't', OPT_TEXT, &args.text, "TEXT", "one text, instead of a file"},
+        ANALYZER_ROW(&args.analyzer),
+        ONE_TEXT_ROW(&args.text),
     };
     const opt_spec spec = {
         "analyze [FILE] [options]",

@@ -1,7 +1,7 @@
 /*
  * cmd_viz.c - `hound viz`: a pipeline as a picture.
  */
-#include "hound.h"
+#include "rows.h"
 
 #include <string.h>
 
@@ -80,8 +80,8 @@ ht_status hound_viz(int argc, char **argv, ht_error *err)
         {"orient", 0, OPT_TEXT, &args.orient, "NAME", "lr (left to right) or td (top down); default lr"},
         {"style", 0, OPT_TEXT, &args.style, "NAME", "of an SVG: light, dark or auto; default light"},
         {"title", 0, OPT_TEXT, &args.title, "TEXT", "default the pipeline's name"},
-        {"output", 0, OPT_LIST, &args.outputs, "NAME", "an output to compute (may be repeated)"},
-        {"given", 0, OPT_LIST, &args.given, "NAME", "an input that a run will bring (may be repeated)"},
+        OUTPUT_ROW(0, &args.outputs),
+        GIVEN_ROW(&args.given),
         PLUGIN_ROW(&args.plugins),
     };
     const opt_spec spec = {

@@ -33,6 +33,7 @@ ht_status hound_demo(int argc, char **argv, ht_error *err);
 ht_status hound_run(int argc, char **argv, ht_error *err);
 ht_status hound_plan(int argc, char **argv, ht_error *err);
 ht_status hound_nodes(int argc, char **argv, ht_error *err);
+ht_status hound_trace(int argc, char **argv, ht_error *err);
 ht_status hound_viz(int argc, char **argv, ht_error *err);
 /* A worker process of another hound: serves until that ends; the exit code. */
 int hound_worker(int argc, char **argv);
@@ -123,10 +124,6 @@ bool colours(void);
 HT_CHECKED ht_status hound_registry(ht_registry **out, ht_error *err);
 /* The same with plug-ins. */
 HT_CHECKED ht_status make_registry(const text_list *plugins, ht_registry **out, ht_error *err);
-#define PLUGIN_ROW(list)                                                                               \
-    {                                                                                                  \
-        "plugin", 0, OPT_LIST, (list), "LIB", "a shared library with ht_module_init (may be repeated)" \
-    }
 /* NAME=VALUE, each bound to the pipeline: VALUE as JSON where it is some, else as text. */
 HT_CHECKED ht_status bind_inputs(ht_pipeline_file *file, const text_list *given, ht_error *err);
 /* A value as JSON on a line of standard output. */

@@ -21,6 +21,7 @@ static const hound_command commands[] = {
     {"run", "run a pipeline described in YAML", hound_run},
     {"plan", "what a pipeline would run, and how", hound_plan},
     {"viz", "a pipeline as a picture: SVG, interactive HTML, Mermaid, DOT", hound_viz},
+    {"trace", "run a pipeline and tell what took how long", hound_trace},
     {"nodes", "classes and nodes that pipelines may name", hound_nodes},
     {"demo", "the main job on the Cranfield collection", hound_demo},
 };

@@ -40,9 +40,27 @@ typedef struct ht_span {
 HT_API HT_CHECKED ht_status ht_trace_spans(ht_trace *trace, const ht_span **out, size_t *n, uint64_t *lost,
                                            ht_error *err);
 
+/* Its word: "node", "batch", ...; never NULL. */
+HT_API const char *ht_span_kind_name(ht_span_kind kind);
+
+/* What the spans of one kind and name add up to. Waits have no total: the longest stands with the calls of its name. */
+typedef struct ht_trace_total {
+    ht_span_kind kind;
+    const char *name;     /* lives as long as the trace */
+    uint64_t calls, rows; /* a body that awaits is one call, in however many pieces it ran */
+    uint64_t total_ns, longest_ns;
+    uint64_t longest_wait_ns; /* from the first row's parking to the call; 0: none waited */
+} ht_trace_total;
+/*
+ * Totals [*n], the greatest first; *wall_ns: from the start of the first span to the end of the last. They overlap: a
+ * map holds its nodes, the first batch of a class the load of its object. Borrowed until the next run or call of this.
+ */
+HT_API HT_CHECKED ht_status ht_trace_totals(ht_trace *trace, const ht_trace_total **out, size_t *n, uint64_t *wall_ns,
+                                            ht_error *err);
+
 /* Chrome's trace event format, for chrome://tracing and Perfetto. */
 HT_API HT_CHECKED ht_status ht_trace_write_chrome(ht_trace *trace, ht_writer *writer, ht_error *err);
-/* One self-contained HTML page: a waterfall of the spans, a table of nodes (calls, rows, batches, time). */
+/* One self-contained HTML page: a waterfall of the spans, and a table of their totals. */
 HT_API HT_CHECKED ht_status ht_trace_write_html(ht_trace *trace, const char *title, ht_writer *writer, ht_error *err);
 
 #ifdef __cplusplus

@@ -290,8 +290,8 @@ static ht_status call_job(hti_run *run, const job *j, ht_error *err)
     for (size_t o = 0; o < target->n_outputs; o++) hti_values_release(out[o], j->n);
     hti_arena_deinit(&arena);
     if (called == HT_OK) return status;
-    const bool spares =
-        target->forms->on_error != HT_ON_ERROR_RAISE && called != HT_CANCELLED && called != HT_NO_MEMORY;
+    const bool spares = hti_run_collects(run, called) || (target->forms->on_error != HT_ON_ERROR_RAISE &&
+                                                          called != HT_CANCELLED && called != HT_NO_MEMORY);
     return spares && j->n > 1 ? call_halves(run, j, err) : share_failure(j, called, &why, err);
 }
 

@@ -47,16 +47,23 @@ static uint32_t root_number(const hti_graph *graph, const char *name)
 
 /* ---- what is given ---- */
 
+/* A value for what a node makes would be lost without a word. */
+static ht_status refuse_made(const planner *p, const char *input, ht_error *err)
+{
+    const uint32_t made = hti_map_get(&p->graph.outputs, hti_text_of(input), UINT32_MAX);
+    if (made == UINT32_MAX) return HT_OK;
+    return HT_FAIL(err, INVALID, "pipeline '%s': input '%s' is what the node '%s' makes", p->pipeline->name, input,
+                   p->pipeline->nodes[hti_graph_maker(&p->graph, made)]->name);
+}
+
 static ht_status check_given(planner *p, ht_error *err)
 {
     const hti_plan_request *r = p->request;
     for (size_t i = 0; i < p->graph.n_roots; i++) p->given_of[i] = UINT32_MAX;
+    for (size_t b = 0; b < p->pipeline->n_bound; b++) HT_TRY(refuse_made(p, p->pipeline->bound[b].name, err));
     for (size_t g = 0; g < r->n_given; g++) {
         const uint32_t root = root_number(&p->graph, r->given[g]);
-        const uint32_t made = hti_map_get(&p->graph.outputs, hti_text_of(r->given[g]), UINT32_MAX);
-        if (made != UINT32_MAX)
-            return HT_FAIL(err, INVALID, "pipeline '%s': input '%s' is what the node '%s' makes", p->pipeline->name,
-                           r->given[g], p->pipeline->nodes[hti_graph_maker(&p->graph, made)]->name);
+        HT_TRY(refuse_made(p, r->given[g], err));
         if (root == UINT32_MAX) {
             (void)hti_fail_choices(err, "unknown input", r->given[g], p->graph.root_names, p->graph.n_roots);
             return hti_fail_context(err, HT_NOT_FOUND, "pipeline '%s'", p->pipeline->name);

@@ -121,7 +121,8 @@ void hti_trace_take(const hti_run *run, uint32_t worker, ht_value spans)
     const ht_value *items = ht_value_items(spans, &n);
     for (size_t i = 0; run->options->trace && i < n; i++) {
         const ht_value *part = ht_value_items(items[i], &n_parts);
-        if (n_parts != 6 || part[1].kind != HT_KIND_STRING || part[0].as.integer > HT_SPAN_WAIT) continue;
+        if (n_parts != 6 || part[1].kind != HT_KIND_STRING) continue;
+        if (part[0].as.integer < 0 || part[0].as.integer > HT_SPAN_WAIT) continue;
         const ht_span span = {.kind = (ht_span_kind)part[0].as.integer,
                               .worker = worker,
                               .name = hti_trace_name(run->options->trace, ht_value_text(part[1]).data),

@@ -14,8 +14,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const kind_names[] = {"node", "batch", "async", "map", "load", "slice", "cache", "wait"};
-
 static void put_time(hti_buffer *text, const char *key, uint64_t ns)
 {
     hti_buffer_printf(text, ", \"%s\": %" PRIu64 ".%03" PRIu64, key, ns / 1000, ns % 1000);
@@ -26,8 +24,8 @@ static void put_head(hti_buffer *text, const ht_span *span, const char *phase)
 {
     hti_buffer_text(text, "{\"name\": ");
     hti_json_quote(text, (ht_text){span->name, strlen(span->name)});
-    hti_buffer_printf(text, ", \"cat\": \"%s\", \"ph\": \"%s\", \"pid\": 1, \"tid\": %" PRIu32, kind_names[span->kind],
-                      phase, span->worker);
+    hti_buffer_printf(text, ", \"cat\": \"%s\", \"ph\": \"%s\", \"pid\": 1, \"tid\": %" PRIu32,
+                      ht_span_kind_name(span->kind), phase, span->worker);
 }
 
 static void put_args(hti_buffer *text, const ht_span *span)

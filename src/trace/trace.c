@@ -40,8 +40,9 @@ struct ht_trace {
     size_t n_slots, per_block;
     ht_span *sorted; /* [n_sorted] what ht_trace_spans gave; NULL: never asked for */
     size_t n_sorted;
-    uint64_t n_at_sort; /* spans added by then */
-    hti_mutex *lock;    /* guards `names` */
+    uint64_t n_at_sort;     /* spans added by then */
+    ht_trace_total *totals; /* that ht_trace_totals gave last; NULL: none */
+    hti_mutex *lock;        /* guards `names` */
     hti_map names;
     uint64_t n_blocks __attribute__((aligned(64))); /* handed out; alone on its line: all threads write it */
     lane lanes[N_LANES];
@@ -73,9 +74,16 @@ void ht_trace_free(ht_trace *trace)
     if (!trace) return;
     if (trace->lock) hti_mutex_free(trace->lock);
     hti_map_deinit(&trace->names);
+    hti_free(trace->totals);
     hti_free(trace->sorted);
     hti_free(trace->slots);
     hti_free(trace);
+}
+
+void hti_trace_keep_totals(ht_trace *trace, ht_trace_total *totals)
+{
+    hti_free(trace->totals);
+    trace->totals = totals;
 }
 
 /* Slots that have been handed out, those at the ring's start first. */
@@ -93,6 +101,7 @@ void hti_trace_begin(ht_trace *trace)
     memset(trace->lanes, 0, sizeof trace->lanes);
     hti_free(trace->sorted);
     trace->sorted = NULL;
+    hti_trace_keep_totals(trace, NULL);
 }
 
 const char *hti_trace_name(ht_trace *trace, const char *name)

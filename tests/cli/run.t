@@ -42,6 +42,50 @@ Pipelines in YAML: run, planned, listed; the same on every engine; a cache; and 
   hound nodes: no class or node "nothing"; `hound nodes` lists them
   [3]
 
+What took how long: counts are exact, times are masked
+
+  $ masked() { sed -E 's/(^| +)[0-9]+\.[0-9]{3}( |$)/ T\2/g; s/ +[0-9.]+%/ %/; s/  +/ /g' | sort; }
+  $ hound trace bm25.yaml > t.txt && head -1 t.txt && sed 1d t.txt | masked
+  kind   name                   calls     rows rows/call     total ms   share    waited ms
+   T ms, 685 spans
+  batch BM25Index.search 1 225 225.0 T % T
+  load BM25Index 1 1 1.0 T % -
+  map retrieve_queries 1 225 225.0 T % -
+  node build_bm25_index 1 1 1.0 T % -
+  node compute_ndcg 1 1 1.0 T % -
+  node flatten_predictions 1 1 1.0 T % -
+  node hits_to_predictions 225 225 1.0 T % -
+  node load_ground_truths 1 1 1.0 T % -
+  node load_passages 1 1 1.0 T % -
+  node load_queries 1 1 1.0 T % -
+  node retrieve_bm25 225 225 1.0 T % -
+  $ hound trace bm25.yaml --no-batch --output bm25_index | sed 1d | masked
+   T ms, 2 spans
+  node build_bm25_index 1 1 1.0 T % -
+  node load_passages 1 1 1.0 T % -
+  $ hound trace bm25.yaml --json | python3 -c '
+  > import json, sys
+  > told = json.load(sys.stdin)
+  > rows = told["totals"]
+  > print(sorted(told), sorted(rows[0]), rows == sorted(rows, key=lambda r: -r["total_ns"]))
+  > print([r["rows"] for r in rows if r["kind"] == "batch"], all(0 <= r["total_ns"] <= told["wall_ns"] for r in rows))'
+  ['lost', 'spans', 'totals', 'wall_ns'] ['calls', 'kind', 'longest_ns', 'longest_wait_ns', 'name', 'rows', 'share', 'total_ns'] True
+  [225] True
+  $ hound trace bm25.yaml -o w.html && hound trace bm25.yaml -o w.json && head -qn1 w.html w.json | cut -c1-12
+  <!doctype ht
+  {"otherData"
+  $ hound trace bm25.yaml -o - | head -c 12
+  {"otherData"
+  $ hound trace bm25.yaml -o none/w.json
+  hound trace: none/w.json: cannot be written
+  [8]
+  $ hound trace bm25.yaml --input ndcg_k=0
+  hound trace: node 'compute_ndcg': 'ndcg_k' must be a whole number of at least 1
+  [2]
+  $ hound trace bm25.yaml --viz p.png
+  hound trace: p.png: a picture ends in .svg, .html, .mmd or .dot
+  [2]
+
 Pictures: well-formed, standing alone, the same each time, with times after a run
 
   $ well_formed() { python3 -c 'import sys, xml.etree.ElementTree as e; print(e.parse(sys.argv[1]).getroot().tag)' $1; }

@@ -46,6 +46,14 @@ guide/07_retrieval --model "$model" --data "$source/data/cranfield" >"$work/grap
 grep -q '^threads and two processes: the same figures' "$work/graph.txt"
 grep -q '^automatic  *1  *0  *30 ' "$work/graph.txt" # 1,850 rows in calls of at most 64
 hound=$work/prefix/bin/hound
+# The page's commands print what the page shows, times aside.
+{
+    printf '  $ export LD_LIBRARY_PATH=%s && ln -s %s/examples %s/data .\n' "$LD_LIBRARY_PATH" "$work" "$source"
+    awk '/^```/ { shown = /^```console$/; next }
+         shown && /[0-9]\.[0-9][0-9][0-9]( ms|  )/ { gsub(/ +[0-9]+\.[0-9]+[ %]/, "*"); $0 = $0 " (glob)" }
+         shown { print "  " $0 }' "$source/docs/guide_pipelines.md"
+} >"$work/page.t"
+python3 "$source/tests/cli/run.py" --hound "$hound" "$work/page.t"
 "$hound" nodes --plugin ./plugin.so Counter | grep -q 'counts words of texts'
 counted() { "$hound" run --plugin ./plugin.so plugin.yaml --input corpus_path="$work/corpus.jsonl" --json "$@"; }
 counted >"$work/counts.json"
@@ -55,4 +63,4 @@ counted --engine processes --workers 2 | cmp - "$work/counts.json" # workers loa
 "$hound" nodes --plugin ./Makefile 2>&1 | grep -q 'Makefile: cannot be loaded as a plug-in'
 "$work/prefix/bin/hound" --version | grep -q '^hound 0'
 "$work/prefix/bin/hound" info "$work/c.ht" | grep -q '50 documents'
-echo "installed, built and ran: the guide, tokenize encode index_search judge_run retrieval_mock hound"
+echo "installed, built and ran: the guide, the steps, tokenize encode index_search judge_run retrieval_mock hound"

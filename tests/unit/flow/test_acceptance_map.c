@@ -490,6 +490,9 @@ static void case_24_bound_values_add_up_and_are_overridden(void **state)
         ht_pipeline_unbind(p, "v");
         refuse(p, "{}", HT_INVALID, "missing input: u");
         expect(p, "{\"u\": 1}", "{\"y\": \"a(1,7,3)\"}");
+        add(p, "z=b(y)");
+        OK(ht_pipeline_bind(p, "y", ht_value_int(6), &err)); /* a node's own output is no input of a run */
+        refuse(p, "{\"u\": 1}", HT_INVALID, "input 'y' is what the node 'a' makes");
         ht_pipeline_release(p);
     }
 }

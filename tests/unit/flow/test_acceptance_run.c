@@ -199,7 +199,6 @@ static void case_38_collected_errors_are_told_too(void **state)
             options.errors = HT_ERRORS_COLLECT;
             options.event = count_event;
             options.ud = &c;
-            if (kind == BATCH) options.batch_max = 1; /* else a batch of all fails as one */
             OK(ht_pipeline_map(p, in, &options, &out, &err));
             const ht_value *items = ht_value_items(out, &n);
             assert_int_equal(n, 5);

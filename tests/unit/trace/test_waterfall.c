@@ -47,6 +47,7 @@ static void hostile_names_stay_names(void **state)
     assert_int_equal(count(page, "<b>"), 0);
     assert_non_null(strstr(page, "\\u003c/script>\\u003cb>\\\"x\\\""));
     assert_non_null(strstr(page, "[1,0,0,0.000,1.500,0,7]"));
+    assert_non_null(strstr(page, "\"totals\":[[0,1,1,7,1.500,0.000]],\"wall\":1.500,"));
     assert_int_equal(count(page, "</html>"), 1);
     assert_null(strstr(page, "http")); /* nothing from elsewhere */
     free(page);
