@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { DIGEST_APART = 1024 };
+enum { DIGEST_APART = 1024, LARGE = 65536, SHARE = 8 };
 
 enum tag { NIL, NO, YES, INTEGER, NUMBER, STRING, BYTES, TENSOR, LIST, STRUCT, OPAQUE };
 
@@ -237,6 +237,7 @@ ht_status ht_value_digest(ht_value value, ht_key *out, ht_error *err)
 typedef struct source {
     const unsigned char *start, *at, *end;
     ht_registry *registry;
+    hti_block *block; /* where the bytes are, if they may be kept; else NULL */
 } source;
 
 static ht_status fail_at(const source *s, const char *what, ht_error *err)
@@ -281,6 +282,24 @@ static ht_status get_word(source *s, uint64_t *out, ht_error *err)
     return HT_OK;
 }
 
+static void drop_block(void *ud) { hti_block_drop(ud); }
+
+/*
+ * Elements that are much of a block are looked at there; a copy of what is little of it frees the rest for the next
+ * message. Aligned they are, since the block is and the encoding begins with it.
+ */
+static ht_status get_elements(source *s, ht_element element, uint32_t n_dims, const int64_t *shape, size_t bytes,
+                              ht_value *out, ht_error *err)
+{
+    const bool stays = s->block && bytes >= LARGE && bytes >= (size_t)(s->end - s->start) / SHARE;
+    if (!stays) return ht_value_tensor(element, n_dims, shape, s->at, out, err);
+    void *data;
+    memcpy(&data, &s->at, sizeof data); /* read-only, as every tensor that is shared */
+    HT_TRY(ht_value_tensor_foreign(element, n_dims, shape, data, drop_block, s->block, out, err));
+    (void)hti_block_hold(s->block);
+    return HT_OK;
+}
+
 static ht_status get_tensor(source *s, ht_value *out, ht_error *err)
 {
     int64_t shape[HT_MAX_DIMS];
@@ -302,7 +321,7 @@ static ht_status get_tensor(source *s, ht_value *out, ht_error *err)
     for (; (s->at - s->start) % 64 != 0; s->at++)
         if (s->at == s->end || *s->at != 0) return fail_at(s, "a tensor's padding that is not zeros", err);
     if (bytes > (size_t)(s->end - s->at)) return fail_at(s, "a tensor that is larger than the rest", err);
-    HT_TRY(ht_value_tensor(element, n_dims, shape, s->at, out, err));
+    HT_TRY(get_elements(s, element, n_dims, shape, bytes, out, err));
     s->at += bytes;
     return HT_OK;
 }
@@ -387,10 +406,11 @@ static ht_status get_value(source *s, int depth, ht_value *out, ht_error *err)
     }
 }
 
-ht_status ht_value_decode(const void *data, size_t len, ht_registry *registry, ht_value *out, ht_error *err)
+ht_status hti_value_decode_body(const hti_body *body, ht_registry *registry, ht_value *out, ht_error *err)
 {
-    const unsigned char *bytes = data;
-    source s = {bytes, bytes, bytes + len, registry};
+    const unsigned char *bytes = body->data;
+    const size_t len = body->len;
+    source s = {bytes, bytes, bytes + len, registry, body->block};
     *out = ht_value_null();
     if (len < sizeof magic || memcmp(bytes, magic, 3) != 0) return HT_FAIL(err, PARSE, "byte 0: not an encoded value");
     if (bytes[3] != magic[3]) return HT_FAIL(err, VERSION, "a value of format version %u; this reads 1", bytes[3]);
@@ -400,4 +420,10 @@ ht_status ht_value_decode(const void *data, size_t len, ht_registry *registry, h
     ht_value_release(*out);
     *out = ht_value_null();
     return fail_at(&s, "bytes behind the value", err);
+}
+
+ht_status ht_value_decode(const void *data, size_t len, ht_registry *registry, ht_value *out, ht_error *err)
+{
+    const hti_body body = {data, len, NULL};
+    return hti_value_decode_body(&body, registry, out, err);
 }

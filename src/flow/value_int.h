@@ -5,6 +5,7 @@
 #define HTI_FLOW_VALUE_INT_H
 
 #include "base/base.h"
+#include "engine/engine.h"
 
 #include <houndstooth/value.h>
 
@@ -41,6 +42,9 @@ struct ht_digest {
 struct ht_writer {
     hti_buffer buffer;
 };
+
+/* Like ht_value_decode; large tensors look into the body's block, if it has one, and hold it. */
+HT_CHECKED ht_status hti_value_decode_body(const hti_body *body, ht_registry *registry, ht_value *out, ht_error *err);
 
 /* Takes the items, also on failure. names [n]. */
 HT_CHECKED ht_status hti_value_struct_take(const ht_text *names, const ht_value *items, size_t n, ht_value *out,
