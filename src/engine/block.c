@@ -40,6 +40,8 @@ void hti_block_drop(hti_block *block)
     hti_free(block);
 }
 
+const void *hti_block_data(const hti_block *block) { return block->memory.data; }
+
 bool hti_block_is_idle(const hti_block *block) { return __atomic_load_n(&block->n_holders, __ATOMIC_ACQUIRE) == 1; }
 
 /* ---- bodies that outlive their call ---- */

@@ -25,27 +25,26 @@ static ht_status keep_job(server *s, const hti_wire_message *job, ht_error *err)
     return hti_kept_status(&s->job, err);
 }
 
-static ht_status answer(server *s, hti_wire_message *request, ht_writer *writer, ht_error *err)
+static ht_status answer(server *s, hti_wire_message *request, ht_error *err)
 {
     ht_error why = {HT_OK, ""};
+    hti_reply reply = {.release = NULL};
     const bool fits = s->has_job && s->job_key.low == request->key.low && s->job_key.high == request->key.high;
-    ht_writer_clear(writer);
-    const ht_status status = s->serve(s->ud, request->key, fits ? &s->job.body : NULL, &request->body, writer, &why);
-    hti_wire_message reply = {.kind = HTI_WIRE_REPLY, .status = status, .key = request->key};
-    if (status == HT_OK) {
-        reply.body.data = ht_writer_data(writer, &reply.body.len);
-    } else {
-        reply.body.data = why.message;
-        reply.body.len = strlen(why.message);
-    }
+    ht_status status = s->serve(s->ud, request->key, fits ? &s->job.body : NULL, &request->body, &reply, &why);
+    const hti_wire_message message = {HTI_WIRE_REPLY, .status = status, .key = request->key};
+    const ht_text text = {why.message, strlen(why.message)};
+    if (status != HT_OK) reply.pieces = (hti_pieces){&text, text.len ? 1 : 0, text.len};
     hti_wire_release(request); /* its block goes back with the reply */
-    return hti_wire_send(&s->link, &reply, err);
+    status = hti_wire_send(&s->link, &message, &reply.pieces, err);
+    if (reply.release) reply.release(reply.ud);
+    return status;
 }
 
-static ht_status serve_all(server *s, ht_writer *writer, ht_error *err)
+static ht_status serve_all(server *s, ht_error *err)
 {
     const hti_wire_message hello = {.kind = HTI_WIRE_HELLO};
-    HT_TRY(hti_wire_send(&s->link, &hello, err));
+    const hti_pieces nothing = {NULL, 0, 0};
+    HT_TRY(hti_wire_send(&s->link, &hello, &nothing, err));
     for (;;) {
         hti_wire_message message;
         bool open;
@@ -53,7 +52,7 @@ static ht_status serve_all(server *s, ht_writer *writer, ht_error *err)
         if (!open) return HT_OK;
         ht_status status = HT_OK;
         if (message.kind == HTI_WIRE_JOB) status = keep_job(s, &message, err);
-        if (message.kind == HTI_WIRE_REQUEST) status = answer(s, &message, writer, err);
+        if (message.kind == HTI_WIRE_REQUEST) status = answer(s, &message, err);
         hti_wire_release(&message);
         HT_TRY(status);
     }
@@ -62,14 +61,11 @@ static ht_status serve_all(server *s, ht_writer *writer, ht_error *err)
 int hti_worker_serve(int fd, hti_serve_fn serve, void *ud)
 {
     server s = {.serve = serve, .ud = ud, .packet = hti_alloc(HTI_WIRE_HEAD + HTI_WIRE_INLINE)};
-    ht_writer *writer = NULL;
     ht_error err = {HT_OK, ""};
     hti_link_init(&s.link, fd);
     hti_kept_init(&s.job);
     hti_die_with_parent();
-    ht_status status = s.packet ? ht_writer_new(&writer, &err) : HTI_NO_MEMORY(&err);
-    if (status == HT_OK) status = serve_all(&s, writer, &err);
-    ht_writer_free(writer);
+    const ht_status status = s.packet ? serve_all(&s, &err) : HTI_NO_MEMORY(&err);
     hti_kept_deinit(&s.job);
     hti_link_deinit(&s.link);
     hti_free(s.packet);

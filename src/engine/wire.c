@@ -75,50 +75,61 @@ static size_t block_size(size_t len)
     return (len + step - 1) / step * step;
 }
 
-/* The body in shared memory. *number: of the block; ONCE: memory that the caller releases. *fresh: to be passed on. */
-static ht_status place_body(hti_link *link, const hti_wire_message *message, hti_shared_memory *once, size_t *number,
-                            bool *fresh, ht_error *err)
+/* Where a large body went. */
+typedef struct placing {
+    hti_shared_memory once, *memory; /* that of its block, or `once` */
+    size_t number;                   /* ONCE: of no block */
+    bool is_fresh;                   /* they have not got it yet */
+} placing;
+
+static ht_status place_body(hti_link *link, hti_wire_kind kind, const hti_pieces *body, placing *out, ht_error *err)
 {
-    const size_t len = message->body.len;
-    const bool passes = message->kind == HTI_WIRE_JOB || len > HTI_WIRE_BLOCK_MAX; /* a job would be held for long */
-    *number = passes ? ONCE : choose_block(link, len);
-    hti_shared_memory *memory = *number == ONCE ? once : &link->out[*number].memory;
-    *fresh = memory->len < len;
-    if (*fresh) {
-        hti_shared_memory_release(memory);
-        HT_TRY(hti_shared_memory_make(memory == once ? len : block_size(len), memory, err));
+    const size_t len = body->len;
+    const bool passes = kind == HTI_WIRE_JOB || len > HTI_WIRE_BLOCK_MAX; /* a job would be held for long */
+    out->number = passes ? ONCE : choose_block(link, len);
+    if (out->number != ONCE) out->memory = &link->out[out->number].memory;
+    out->is_fresh = out->memory->len < len;
+    if (out->is_fresh) {
+        hti_shared_memory_release(out->memory);
+        HT_TRY(hti_shared_memory_make(out->number == ONCE ? len : block_size(len), out->memory, err));
     }
-    memcpy(memory->data, message->body.data, len);
+    unsigned char *at = out->memory->data;
+    for (size_t i = 0; i < body->n; at += body->at[i++].len) memcpy(at, body->at[i].data, body->at[i].len);
     return HT_OK;
 }
 
-ht_status hti_wire_send(hti_link *link, const hti_wire_message *message, ht_error *err)
+static void write_head(const hti_wire_message *message, size_t len, const placing *p, uint32_t idle,
+                       unsigned char *head)
 {
-    unsigned char head[HTI_WIRE_HEAD] = {0};
-    hti_shared_memory once = {NULL, 0, -1}, *memory = &once;
-    size_t number = ONCE;
-    bool fresh = false;
-    const bool is_large = message->body.len > HTI_WIRE_INLINE;
-    if (is_large) HT_TRY(place_body(link, message, &once, &number, &fresh, err));
-    if (number != ONCE) memory = &link->out[number].memory;
-    const uint32_t idle = find_idle(link);
+    memset(head, 0, HTI_WIRE_HEAD);
     memcpy(head, magic, sizeof magic);
     head[AT_KIND] = (unsigned char)message->kind;
-    if (is_large) head[AT_FLAGS] = number == ONCE ? FLAG_SHARED : FLAG_SHARED | FLAG_NUMBERED;
-    head[AT_NUMBER] = (unsigned char)(number == ONCE ? 0 : number);
+    if (p->memory->len) head[AT_FLAGS] = p->number == ONCE ? FLAG_SHARED : FLAG_SHARED | FLAG_NUMBERED;
+    head[AT_NUMBER] = (unsigned char)(p->number == ONCE ? 0 : p->number);
     hti_put_u32(head + AT_STATUS, (uint32_t)message->status);
     hti_put_u32(head + AT_BACK, idle);
-    hti_put_u64(head + AT_LEN, message->body.len);
+    hti_put_u64(head + AT_LEN, len);
     hti_put_u64(head + AT_KEY, message->key.low);
     hti_put_u64(head + AT_KEY + 8, message->key.high);
-    hti_put_u64(head + AT_MEMORY, fresh ? memory->len : 0);
-    const ht_status status = hti_packet_send(link->socket, head, sizeof head, message->body.data,
-                                             is_large ? 0 : message->body.len, fresh ? memory->fd : -1, err);
-    if (status != HT_OK && fresh) hti_shared_memory_release(memory); /* they do not know of it */
+    hti_put_u64(head + AT_MEMORY, p->is_fresh ? p->memory->len : 0);
+}
+
+ht_status hti_wire_send(hti_link *link, const hti_wire_message *message, const hti_pieces *body, ht_error *err)
+{
+    unsigned char head[HTI_WIRE_HEAD];
+    placing p = {.once = {NULL, 0, -1}, .memory = &p.once, .number = ONCE};
+    const bool is_large = body->len > HTI_WIRE_INLINE || body->n > 1;
+    if (is_large) HT_TRY(place_body(link, message->kind, body, &p, err));
+    const uint32_t idle = find_idle(link);
+    write_head(message, body->len, &p, idle, head);
+    const ht_text inside = is_large || body->n == 0 ? (ht_text){NULL, 0} : body->at[0];
+    const ht_status status =
+        hti_packet_send(link->socket, head, sizeof head, inside.data, inside.len, p.is_fresh ? p.memory->fd : -1, err);
+    if (status != HT_OK && p.is_fresh) hti_shared_memory_release(p.memory); /* they do not know of it */
     for (size_t i = 0; status == HT_OK && i < HTI_WIRE_BLOCKS; i++) link->in[i].held &= !(idle >> i & 1);
-    if (status == HT_OK && number != ONCE) link->out[number].lent = true;
-    hti_shared_memory_release(&once);
-    if (fresh && number != ONCE) hti_shared_memory_seclude(memory);
+    if (status == HT_OK && p.number != ONCE) link->out[p.number].lent = true;
+    hti_shared_memory_release(&p.once);
+    if (p.number != ONCE) hti_shared_memory_seclude(p.memory);
     return status;
 }
 

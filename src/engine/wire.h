@@ -22,10 +22,6 @@ struct hti_block {
     int n_holders; /* atomic */
     hti_shared_memory memory;
 };
-/* Takes fd, also on failure; one holder. PARSE unless it is sealed memory of `len` bytes. */
-HT_CHECKED ht_status hti_block_receive(int fd, size_t len, hti_block **out, ht_error *err);
-/* One holder is left: its link. */
-bool hti_block_is_idle(const hti_block *block);
 
 /* ---- one end of a socket ---- */
 
@@ -55,8 +51,9 @@ typedef struct hti_wire_message {
     hti_block *block; /* held by the message; NULL: the body came in the packet */
 } hti_wire_message;
 
-/* Sends one; its `block` is not looked at. */
-HT_CHECKED ht_status hti_wire_send(hti_link *link, const hti_wire_message *message, ht_error *err);
+/* Sends one with this body; its own `body` and `block` are not looked at. */
+HT_CHECKED ht_status hti_wire_send(hti_link *link, const hti_wire_message *message, const hti_pieces *body,
+                                   ht_error *err);
 /* Waits for one. packet [HTI_WIRE_HEAD + HTI_WIRE_INLINE] holds small bodies. *open false: the other end is closed. */
 HT_CHECKED ht_status hti_wire_receive(hti_link *link, void *packet, hti_wire_message *out, bool *open, ht_error *err);
 /* What a packet says; takes fd. PARSE where it is none of ours, then the link is of no use any more. */

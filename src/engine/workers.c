@@ -190,10 +190,11 @@ static ht_status start_child(hti_workers *w, child *c, ht_error *err)
 
 static ht_status send_work(child *c, const hti_work *work, bool with_job, ht_error *err)
 {
-    const hti_wire_message job = {HTI_WIRE_JOB, .key = work->key, .body = {work->job, work->job_len, NULL}};
-    const hti_wire_message request = {HTI_WIRE_REQUEST, .key = work->key, .body = {work->data, work->len, NULL}};
-    if (with_job) HT_TRY(hti_wire_send(&c->link, &job, err));
-    return hti_wire_send(&c->link, &request, err);
+    const hti_wire_message job = {HTI_WIRE_JOB, .key = work->key}, request = {HTI_WIRE_REQUEST, .key = work->key};
+    const ht_text whole = {work->job, work->job_len};
+    const hti_pieces pieces = {&whole, work->job_len ? 1 : 0, work->job_len};
+    if (with_job) HT_TRY(hti_wire_send(&c->link, &job, &pieces, err));
+    return hti_wire_send(&c->link, &request, &work->data, err);
 }
 
 /* Time counts from when the child is ready: its start is ours. */

@@ -49,6 +49,7 @@ static ht_status encode_call(const hti_target *target, size_t n, const ht_column
     if (f.status == HT_OK) f.status = ht_value_list(constant, made, &flags, err);
     hti_fields_take(&f, "constant", flags);
     HT_TRY(hti_fields_end(&f, &call));
+    hti_writer_gather(writer);
     const ht_status status = ht_value_encode(call, writer, err);
     ht_value_release(call);
     return status;
@@ -74,7 +75,7 @@ static ht_status call_and_wait(const hti_target *target, waiting *w, ht_writer *
 {
     hti_workers *workers;
     hti_work work = {.timeout_ns = (uint64_t)target->forms->timeout_ms * 1000000, .done = call_done, .ud = w};
-    work.data = ht_writer_data(data, &work.len);
+    HT_TRY(hti_writer_pieces(data, &work.data, err));
     HT_TRY(hti_instance_workers(target->instance, &workers, &work, err));
     HT_TRY(hti_workers_submit(workers, &work, err));
     hti_mutex_lock(w->lock);

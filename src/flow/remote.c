@@ -205,6 +205,7 @@ static ht_status encode_slice(const cutting *c, slice *s, ht_error *err)
     hti_fields_take(&f, "first", ht_value_int((int64_t)(map->base + s->first)));
     hti_fields_take(&f, "lists", all);
     HT_TRY(hti_fields_end(&f, &value));
+    hti_writer_gather(s->data);
     status = ht_value_encode(value, s->data, err);
     ht_value_release(value);
     return status;
@@ -232,7 +233,7 @@ static ht_status send(cutting *c, slice *s, ht_error *err)
     HT_TRY(encode_slice(c, s, err));
     hti_work work = {.key = c->key, .crashes = 1, .done = slice_done, .ud = s};
     work.job = ht_writer_data(c->job, &work.job_len);
-    work.data = ht_writer_data(s->data, &work.len);
+    HT_TRY(hti_writer_pieces(s->data, &work.data, err));
     HT_TRY(hti_workers_submit(c->run->workers, &work, err));
     s->sent = true;
     s->sent_ns = hti_trace_now(c->run);

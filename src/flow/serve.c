@@ -286,16 +286,24 @@ static ht_status serve_call(const hti_kept_job *job, ht_value call, ht_writer *r
     return status;
 }
 
-ht_status hti_serve(void *ud, ht_key key, const hti_body *job, const hti_body *data, ht_writer *reply, ht_error *err)
+static void free_reply(void *ud) { ht_writer_free(ud); }
+
+ht_status hti_serve(void *ud, ht_key key, const hti_body *job, const hti_body *data, hti_reply *reply, ht_error *err)
 {
     ht_registry *registry = ud;
     hti_kept_job *kept = NULL;
     ht_value piece;
+    ht_writer *writer;
     HT_TRY(find_job(registry, key, job, &kept, err));
     HT_TRY(hti_value_decode_body(data, registry, &piece, err));
-    const ht_status status =
-        kept->plan ? serve_slice(registry, kept, piece, reply, err) : serve_call(kept, piece, reply, err);
+    ht_status status = ht_writer_new(&writer, err);
+    if (status == HT_OK) {
+        hti_writer_gather(writer);
+        status = kept->plan ? serve_slice(registry, kept, piece, writer, err) : serve_call(kept, piece, writer, err);
+        if (status == HT_OK) status = hti_writer_pieces(writer, &reply->pieces, err);
+    }
     ht_value_release(piece);
+    *reply = (hti_reply){reply->pieces, free_reply, writer};
     return status;
 }
 

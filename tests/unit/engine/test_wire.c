@@ -58,10 +58,13 @@ static void close_ends(ends *e)
 /* `len` bytes of `fill` from one end to the other. */
 static void pass(hti_link *from, hti_link *to, hti_wire_kind kind, size_t len, int fill, hti_wire_message *out)
 {
-    const hti_wire_message message = {kind, .key = {7, 8}, .body = {bytes, len, NULL}};
+    const hti_wire_message message = {kind, .key = {7, 8}};
+    const ht_text parts[2] = {{(const char *)bytes, len / 3}, {(const char *)bytes + len / 3, len - len / 3}};
+    const ht_text whole = {(const char *)bytes, len};
+    const hti_pieces pieces = len > HTI_WIRE_INLINE ? (hti_pieces){parts, 2, len} : (hti_pieces){&whole, len > 0, len};
     bool open;
     memset(bytes, fill, len);
-    assert_int_equal(hti_wire_send(from, &message, &err), HT_OK);
+    assert_int_equal(hti_wire_send(from, &message, &pieces, &err), HT_OK);
     assert_int_equal(hti_wire_receive(to, packet, out, &open, &err), HT_OK);
     assert_true(open);
     assert_int_equal(out->kind, kind);
