@@ -93,7 +93,7 @@ typedef struct ht_tensor {
     ht_element element;
     uint32_t n_dims;
     int64_t shape[HT_MAX_DIMS];
-    void *data; /* [product of shape]; read-only once the value is shared */
+    void *data; /* [product of shape]; read-only once the value is shared, by the system if another process made it */
     size_t n;   /* elements */
 } ht_tensor;
 /*

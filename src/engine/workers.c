@@ -22,6 +22,7 @@ typedef struct piece {
 
 typedef struct child {
     hti_child os;
+    hti_link link;
     bool is_ready;   /* it said hello */
     bool has_failed; /* to be buried: the text says why if it was our doing */
     piece *piece;    /* under way, NULL: idle */
@@ -90,9 +91,9 @@ ht_status hti_workers_submit(hti_workers *workers, const hti_work *work, ht_erro
     return HT_OK;
 }
 
-static void end_piece(piece *p, ht_status status, const void *reply, size_t len, const char *message)
+static void end_piece(piece *p, ht_status status, const hti_body *reply, const char *message)
 {
-    p->work.done(p->work.ud, status, reply, len, message);
+    p->work.done(p->work.ud, status, reply, message);
     hti_free(p);
 }
 
@@ -182,16 +183,18 @@ static ht_status start_child(hti_workers *w, child *c, ht_error *err)
     c->n_known = 0;
     c->timed_out = NULL;
     HT_TRY(hti_child_start(argv, env, &c->os, err));
+    hti_link_init(&c->link, c->os.socket);
     set_pid(w, c, c->os.pid);
     return HT_OK;
 }
 
 static ht_status send_work(child *c, const hti_work *work, bool with_job, ht_error *err)
 {
-    const hti_wire_message job = {.kind = HTI_WIRE_JOB, .key = work->key, .body = work->job, .len = work->job_len};
-    const hti_wire_message request = {.kind = HTI_WIRE_REQUEST, .key = work->key, .body = work->data, .len = work->len};
-    if (with_job) HT_TRY(hti_wire_send(c->os.socket, &job, err));
-    return hti_wire_send(c->os.socket, &request, err);
+    const hti_wire_message job = {HTI_WIRE_JOB, .key = work->key}, request = {HTI_WIRE_REQUEST, .key = work->key};
+    const ht_text whole = {work->job, work->job_len};
+    const hti_pieces pieces = {&whole, work->job_len ? 1 : 0, work->job_len};
+    if (with_job) HT_TRY(hti_wire_send(&c->link, &job, &pieces, err));
+    return hti_wire_send(&c->link, &request, &work->data, err);
 }
 
 /* Time counts from when the child is ready: its start is ours. */
@@ -215,7 +218,7 @@ static void feed(child *c, piece *p)
     }
     c->piece = NULL;
     c->n_known = 0;
-    end_piece(p, status, NULL, 0, err.message);
+    end_piece(p, status, NULL, err.message);
 }
 
 /* The piece that a dead child had: again, or no more. */
@@ -229,15 +232,15 @@ static void lose_piece(hti_workers *w, child *c, const char *how)
     if (c->timed_out) {
         (void)snprintf(text, sizeof text, "no answer within %llu ms; worker %zu was ended",
                        (unsigned long long)(p->work.timeout_ns / 1000000), worker);
-        end_piece(p, HT_TIMEOUT, NULL, 0, text);
+        end_piece(p, HT_TIMEOUT, NULL, text);
     } else if (!c->is_ready) {
         (void)snprintf(text, sizeof text, "worker %zu (%.200s) %s before it was ready", worker, w->argv[0], how);
-        end_piece(p, HT_FAILED, NULL, 0, text);
+        end_piece(p, HT_FAILED, NULL, text);
     } else if (p->crashes++ < p->work.crashes) {
         push_front(w, p);
     } else {
         (void)snprintf(text, sizeof text, "worker %zu %s", worker, how);
-        end_piece(p, HT_FAILED, NULL, 0, text);
+        end_piece(p, HT_FAILED, NULL, text);
     }
 }
 
@@ -250,6 +253,7 @@ static void bury(hti_workers *w, child *c)
     if (c->line.len) tell_line(w, c, hti_buffer_view(&c->line));
     hti_buffer_clear(&c->line);
     hti_child_close(&c->os);
+    hti_link_deinit(&c->link);
     set_pid(w, c, 0);
     lose_piece(w, c, how);
 }
@@ -268,10 +272,10 @@ static void take_reply(child *c, const hti_wire_message *reply)
     }
     if (reply->status != HT_OK) c->n_known = 0; /* the job itself may be what it could not read */
     c->piece = NULL;
-    const size_t len = HTI_MIN(reply->len, sizeof text - 1);
-    if (reply->status != HT_OK && len) memcpy(text, reply->body, len);
+    const size_t len = HTI_MIN(reply->body.len, sizeof text - 1);
+    if (reply->status != HT_OK && len) memcpy(text, reply->body.data, len);
     text[reply->status == HT_OK ? 0 : len] = '\0';
-    end_piece(p, reply->status, reply->body, reply->len, text);
+    end_piece(p, reply->status, reply->status == HT_OK ? &reply->body : NULL, text);
 }
 
 static void listen_to(hti_workers *w, child *c)
@@ -279,7 +283,7 @@ static void listen_to(hti_workers *w, child *c)
     hti_wire_message message;
     bool open = false;
     ht_error err = {0};
-    const ht_status status = hti_wire_receive(c->os.socket, w->packet, &message, &open, &err);
+    const ht_status status = hti_wire_receive(&c->link, w->packet, &message, &open, &err);
     if (status != HT_OK || !open) {
         c->has_failed = true;
         return;
@@ -329,7 +333,7 @@ static void hand_out(hti_workers *w)
         if (status == HT_OK)
             feed(c, p);
         else
-            end_piece(p, status, NULL, 0, err.message);
+            end_piece(p, status, NULL, err.message);
     }
 }
 
@@ -392,7 +396,7 @@ static void end_children(hti_workers *w)
         if (!is_alive(c)) continue;
         if (c->piece) {
             hti_child_kill(&c->os);
-            end_piece(c->piece, HT_CANCELLED, NULL, 0, "cancelled");
+            end_piece(c->piece, HT_CANCELLED, NULL, "cancelled");
             c->piece = NULL;
         }
         hti_descriptor_close(c->os.socket);
@@ -405,6 +409,7 @@ static void end_children(hti_workers *w)
             if (!hti_child_ended(&c->os, how, sizeof how)) hti_sleep_ns(200000);
         }
         if (is_alive(c) || c->os.output >= 0) bury(w, c);
+        hti_link_deinit(&c->link);
         set_pid(w, c, 0);
     }
 }
@@ -418,7 +423,7 @@ static void serve_children(void *ud)
         check_children(w);
     }
     end_children(w);
-    for (piece *p = pop(w); p; p = pop(w)) end_piece(p, HT_CANCELLED, NULL, 0, "cancelled");
+    for (piece *p = pop(w); p; p = pop(w)) end_piece(p, HT_CANCELLED, NULL, "cancelled");
 }
 
 /* ---- making and ending ---- */
@@ -458,6 +463,7 @@ static ht_status fill(hti_workers *w, const hti_workers_options *options, ht_err
         return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < w->n; i++) {
         w->children[i].os = (hti_child){0, -1, -1};
+        hti_link_init(&w->children[i].link, -1);
         hti_buffer_init(&w->children[i].line);
     }
     HT_TRY(hti_bell_new(&w->bell, err));

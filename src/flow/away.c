@@ -11,16 +11,17 @@ typedef struct waiting {
     hti_cond *ended;
     bool done;
     ht_status status;
-    hti_buffer reply; /* or the message of a failure */
+    hti_kept reply;
+    hti_buffer message; /* of a failure */
 } waiting;
 
-static void call_done(void *ud, ht_status status, const void *reply, size_t len, const char *message)
+static void call_done(void *ud, ht_status status, const hti_body *reply, const char *message)
 {
     waiting *w = ud;
     if (status == HT_OK)
-        hti_buffer_append(&w->reply, reply, len);
+        hti_kept_take(&w->reply, reply);
     else
-        hti_buffer_text(&w->reply, message);
+        hti_buffer_text(&w->message, message);
     hti_mutex_lock(w->lock);
     w->status = status;
     w->done = true;
@@ -48,6 +49,7 @@ static ht_status encode_call(const hti_target *target, size_t n, const ht_column
     if (f.status == HT_OK) f.status = ht_value_list(constant, made, &flags, err);
     hti_fields_take(&f, "constant", flags);
     HT_TRY(hti_fields_end(&f, &call));
+    hti_writer_gather(writer);
     const ht_status status = ht_value_encode(call, writer, err);
     ht_value_release(call);
     return status;
@@ -57,9 +59,10 @@ static ht_status take_reply(const waiting *w, ht_registry *registry, size_t n, h
 {
     ht_value list;
     size_t n_rows;
-    HT_TRY(hti_buffer_status(&w->reply, err));
-    if (w->status != HT_OK) return hti_fail(err, w->status, "%s", hti_buffer_view(&w->reply).data);
-    HT_TRY(ht_value_decode(w->reply.data, w->reply.len, registry, &list, err));
+    HT_TRY(hti_buffer_status(&w->message, err));
+    if (w->status != HT_OK) return hti_fail(err, w->status, "%s", hti_buffer_view(&w->message).data);
+    HT_TRY(hti_kept_status(&w->reply, err));
+    HT_TRY(hti_value_decode_body(&w->reply.body, registry, &list, err));
     const ht_value *rows = ht_value_items(list, &n_rows);
     const ht_status status =
         n_rows == n ? HT_OK : HT_FAIL(err, INTERNAL, "%zu results came back for %zu rows", n_rows, n);
@@ -72,7 +75,7 @@ static ht_status call_and_wait(const hti_target *target, waiting *w, ht_writer *
 {
     hti_workers *workers;
     hti_work work = {.timeout_ns = (uint64_t)target->forms->timeout_ms * 1000000, .done = call_done, .ud = w};
-    work.data = ht_writer_data(data, &work.len);
+    HT_TRY(hti_writer_pieces(data, &work.data, err));
     HT_TRY(hti_instance_workers(target->instance, &workers, &work, err));
     HT_TRY(hti_workers_submit(workers, &work, err));
     hti_mutex_lock(w->lock);
@@ -86,13 +89,15 @@ ht_status hti_target_call_away(const hti_target *target, size_t n, const ht_colu
 {
     waiting w = {.lock = hti_mutex_new(), .ended = hti_cond_new()};
     ht_writer *data = NULL;
-    hti_buffer_init(&w.reply);
+    hti_kept_init(&w.reply);
+    hti_buffer_init(&w.message);
     ht_status status = w.lock && w.ended ? ht_writer_new(&data, err) : HTI_NO_MEMORY(err);
     if (status == HT_OK) status = encode_call(target, n, in, data, err);
     if (status == HT_OK) status = call_and_wait(target, &w, data, err);
     if (status == HT_OK) status = take_reply(&w, hti_instance_registry(target->instance), n, out[0], err);
     ht_writer_free(data);
-    hti_buffer_deinit(&w.reply);
+    hti_kept_deinit(&w.reply);
+    hti_buffer_deinit(&w.message);
     hti_cond_free(w.ended);
     hti_mutex_free(w.lock);
     return status;

@@ -84,8 +84,7 @@ HT_CHECKED ht_status hti_instance_workers(ht_instance *instance, hti_workers **o
 HT_CHECKED ht_status hti_target_call_away(const hti_target *target, size_t n, const ht_column *in, ht_value *const *out,
                                           ht_error *err);
 /* serve.c: what a worker answers; `ud` is the registry. */
-ht_status hti_serve(void *ud, ht_key key, const void *job, size_t job_len, const void *data, size_t len,
-                    ht_writer *reply, ht_error *err);
+ht_status hti_serve(void *ud, ht_key key, const hti_body *job, const hti_body *data, hti_reply *reply, ht_error *err);
 void hti_serve_end(ht_registry *registry);
 
 /* Fails with `what` "NAME" and the names there are. */

@@ -143,7 +143,8 @@ typedef struct slice {
     bool sent, done;
     uint64_t sent_ns, done_ns; /* for the trace */
     ht_status status;
-    hti_buffer reply; /* or the message of a failure */
+    hti_kept reply;
+    hti_buffer message; /* of a failure */
 } slice;
 
 typedef struct cutting {
@@ -175,7 +176,8 @@ static ht_status cut(cutting *c, ht_error *err)
     if (!c->slices) return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < c->n_slices; i++) {
         c->slices[i] = (slice){.of = c, .first = i * per, .n = HTI_MIN(per, n - i * per)};
-        hti_buffer_init(&c->slices[i].reply);
+        hti_kept_init(&c->slices[i].reply);
+        hti_buffer_init(&c->slices[i].message);
     }
     return HT_OK;
 }
@@ -203,20 +205,21 @@ static ht_status encode_slice(const cutting *c, slice *s, ht_error *err)
     hti_fields_take(&f, "first", ht_value_int((int64_t)(map->base + s->first)));
     hti_fields_take(&f, "lists", all);
     HT_TRY(hti_fields_end(&f, &value));
+    hti_writer_gather(s->data);
     status = ht_value_encode(value, s->data, err);
     ht_value_release(value);
     return status;
 }
 
 /* On the workers' thread. */
-static void slice_done(void *ud, ht_status status, const void *reply, size_t len, const char *message)
+static void slice_done(void *ud, ht_status status, const hti_body *reply, const char *message)
 {
     slice *s = ud;
     hti_run *run = s->of->run;
     if (status == HT_OK)
-        hti_buffer_append(&s->reply, reply, len);
+        hti_kept_take(&s->reply, reply);
     else
-        hti_buffer_text(&s->reply, message);
+        hti_buffer_text(&s->message, message);
     hti_mutex_lock(run->lock);
     s->done_ns = hti_trace_now(run);
     s->status = status;
@@ -230,7 +233,7 @@ static ht_status send(cutting *c, slice *s, ht_error *err)
     HT_TRY(encode_slice(c, s, err));
     hti_work work = {.key = c->key, .crashes = 1, .done = slice_done, .ud = s};
     work.job = ht_writer_data(c->job, &work.job_len);
-    work.data = ht_writer_data(s->data, &work.len);
+    HT_TRY(hti_writer_pieces(s->data, &work.data, err));
     HT_TRY(hti_workers_submit(c->run->workers, &work, err));
     s->sent = true;
     s->sent_ns = hti_trace_now(c->run);
@@ -335,23 +338,24 @@ static ht_status take_failure(ht_value reply, ht_error *err)
 static ht_status take_slice(cutting *c, slice *s, ht_error *err)
 {
     ht_value reply;
-    HT_TRY(hti_buffer_status(&s->reply, err));
+    HT_TRY(hti_buffer_status(&s->message, err));
+    HT_TRY(hti_kept_status(&s->reply, err));
     if (s->status != HT_OK) { /* the worker itself: it knows no item that is to blame */
         const uint64_t first = c->map->base + s->first;
-        ht_status status = hti_fail(err, s->status, "%s", hti_buffer_view(&s->reply).data);
+        ht_status status = hti_fail(err, s->status, "%s", hti_buffer_view(&s->message).data);
         status = s->n == 1 ? hti_fail_context(err, status, "item %llu", (unsigned long long)first)
                            : hti_fail_context(err, status, "items %llu to %llu", (unsigned long long)first,
                                               (unsigned long long)(first + s->n - 1));
         return hti_frame_fail_around(c->map->parent, status, err);
     }
-    HT_TRY(ht_value_decode(s->reply.data, s->reply.len, c->run->options->registry, &reply, err));
+    HT_TRY(hti_value_decode_body(&s->reply.body, c->run->options->registry, &reply, err));
     const ht_status failed = take_failure(reply, err);
     const ht_status status =
         failed == HT_OK ? take_outputs(c, s, reply, err) : hti_frame_fail_around(c->map->parent, failed, err);
     if (status == HT_OK || failed != HT_OK) replay(c->run, c->map->depth, reply);
     if (status == HT_OK || failed != HT_OK) trace_slice(c, s, reply);
     ht_value_release(reply);
-    hti_buffer_clear(&s->reply);
+    hti_kept_clear(&s->reply);
     return status;
 }
 
@@ -378,7 +382,8 @@ static void end_cutting(cutting *c)
         slice *s = &c->slices[i];
         if (s->sent) await(c->run, s);
         ht_writer_free(s->data);
-        hti_buffer_deinit(&s->reply);
+        hti_kept_deinit(&s->reply);
+        hti_buffer_deinit(&s->message);
     }
     hti_free(c->slices);
     ht_writer_free(c->job);

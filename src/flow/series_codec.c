@@ -7,6 +7,7 @@
  */
 #include "fields.h"
 #include "series_int.h"
+#include "value_int.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,17 +42,26 @@ static int64_t offset_in(const void *offsets, size_t width, int64_t at)
     return narrow;
 }
 
-static void take_bytes(hti_fields *f, const char *name, const void *data, size_t len)
+static void release_object(void *object) { ht_series_release(object); }
+
+/* Bytes of a buffer of the series, which the value holds. */
+static void take_bytes(hti_fields *f, const char *name, ht_series *owner, const void *data, size_t len)
 {
     const int64_t shape[1] = {(int64_t)len};
     ht_value value = ht_value_null();
-    if (f->status == HT_OK) f->status = ht_value_tensor(HT_U8, 1, shape, data, &value, f->err);
+    void *same;
+    memcpy(&same, &data, sizeof same); /* nobody writes what a value shares */
+    if (f->status == HT_OK && !data) f->status = ht_value_tensor(HT_U8, 1, shape, NULL, &value, f->err);
+    if (f->status == HT_OK && data) {
+        f->status = ht_value_tensor_foreign(HT_U8, 1, shape, same, release_object, owner, &value, f->err);
+        if (f->status == HT_OK) (void)ht_series_retain(owner);
+    }
     hti_fields_take(f, name, value);
 }
 
-/* A dense array: offset 0, as the builder makes it. Depth is bounded by HTI_ARROW_MAX_DEPTH. */
-static ht_status array_value(const hti_arrow_view *view, const struct ArrowArray *array, const char *name,
-                             ht_value *out, ht_error *err)
+/* A dense array of the series: offset 0, as the builder makes it. Depth is bounded by HTI_ARROW_MAX_DEPTH. */
+static ht_status array_value(ht_series *owner, const hti_arrow_view *view, const struct ArrowArray *array,
+                             const char *name, ht_value *out, ht_error *err)
 {
     hti_fields f = {.err = err};
     size_t values, width;
@@ -60,16 +70,16 @@ static ht_status array_value(const hti_arrow_view *view, const struct ArrowArray
     hti_fields_take(&f, "n", ht_value_int(view->length));
     if (view->type == HTI_ARROW_FIXED_LIST) hti_fields_take(&f, "list_len", ht_value_int(view->list_len));
     buffer_sizes(view->type, view->length, &values, &width);
-    if (view->validity) take_bytes(&f, "validity", view->validity, bits_of(view->length));
-    if (values && array->n_buffers > 1) take_bytes(&f, "values", array->buffers[1], values);
+    if (view->validity) take_bytes(&f, "validity", owner, view->validity, bits_of(view->length));
+    if (values && array->n_buffers > 1) take_bytes(&f, "values", owner, array->buffers[1], values);
     if (array->n_buffers > 2)
-        take_bytes(&f, "data", array->buffers[2], (size_t)offset_in(array->buffers[1], width, view->length));
+        take_bytes(&f, "data", owner, array->buffers[2], (size_t)offset_in(array->buffers[1], width, view->length));
     ht_value *children = HTI_NEW_ARRAY(ht_value, (size_t)view->n_children);
     if (!children && f.status == HT_OK) f.status = HTI_NO_MEMORY(err);
     int64_t made = 0;
     for (; f.status == HT_OK && made < view->n_children; made += f.status == HT_OK)
-        f.status =
-            array_value(&view->children[made], array->children[made], view->children[made].name, &children[made], err);
+        f.status = array_value(owner, &view->children[made], array->children[made], view->children[made].name,
+                               &children[made], err);
     ht_value list = ht_value_null();
     if (f.status == HT_OK)
         f.status = ht_value_list_take(children, (size_t)made, &list, err);
@@ -89,11 +99,11 @@ static bool is_dense(const ht_series *series)
 }
 
 /* The window as a value that the value codec knows; equal windows give equal values, whatever lies around them. */
-static ht_status portable(const ht_series *series, ht_value *out, ht_error *err)
+static ht_status portable(ht_series *series, ht_value *out, ht_error *err)
 {
     ht_series *dense = NULL;
     if (!series->view) return ht_value_list(series->storage->values + series->first, series->len, out, err);
-    if (is_dense(series)) return array_value(series->view, series->array, "", out, err);
+    if (is_dense(series)) return array_value(series, series->view, series->array, "", out, err);
     hti_growing column = {0};
     hti_arena arena;
     hti_arena_init(&arena);
@@ -103,7 +113,7 @@ static ht_status portable(const ht_series *series, ht_value *out, ht_error *err)
         status = hti_growing_finish(&column, &dense, err);
     }
     hti_arena_deinit(&arena);
-    if (status == HT_OK) status = array_value(dense->view, dense->array, "", out, err);
+    if (status == HT_OK) status = array_value(dense, dense->view, dense->array, "", out, err);
     ht_series_release(dense);
     return status;
 }
@@ -213,12 +223,18 @@ static ht_status from_portable(ht_value value, ht_series **out, ht_error *err)
 
 /* ---- the type ---- */
 
-static void release_object(void *object) { ht_series_release(object); }
+/* Objects are counted, and what a value says of one holds it: nothing else is const about them. */
+static ht_series *series_of(const void *object)
+{
+    ht_series *series;
+    memcpy(&series, &object, sizeof series);
+    return series;
+}
 
 static ht_status encode_object(const void *object, ht_writer *writer, ht_error *err)
 {
     ht_value value;
-    HT_TRY(portable(object, &value, err));
+    HT_TRY(portable(series_of(object), &value, err));
     const ht_status status = ht_value_encode(value, writer, err);
     ht_value_release(value);
     return status;
@@ -228,7 +244,7 @@ static ht_status decode_object(const void *data, size_t len, ht_registry *regist
 {
     ht_value value;
     ht_series *series;
-    HT_TRY(ht_value_decode(data, len, registry, &value, err));
+    HT_TRY(hti_value_decode_view(data, len, registry, &value, err));
     const ht_status status = from_portable(value, &series, err);
     ht_value_release(value);
     *object = series;
@@ -239,7 +255,7 @@ static ht_status digest_object(const void *object, ht_digest *digest, ht_error *
 {
     ht_value value = ht_value_null();
     ht_key key;
-    HT_TRY(portable(object, &value, err));
+    HT_TRY(portable(series_of(object), &value, err));
     const ht_status status = ht_value_digest(value, &key, err);
     ht_value_release(value);
     if (status == HT_OK) ht_digest_add(digest, &key, sizeof key);

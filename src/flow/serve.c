@@ -25,16 +25,15 @@ void hti_serve_end(ht_registry *registry)
     registry->cache = NULL;
 }
 
-static ht_status read_job(ht_registry *registry, const void *data, size_t len, hti_kept_job *out, ht_error *err)
+static ht_status read_job(ht_registry *registry, const hti_body *data, hti_kept_job *out, ht_error *err)
 {
     ht_value plan;
-    HT_TRY(ht_value_decode(data, len, registry, &out->job, err));
+    HT_TRY(hti_value_decode_body(data, registry, &out->job, err));
     if (!ht_value_field(out->job, "plan", &plan)) return HT_OK;
     return hti_plan_of_value(registry, plan, &out->plan, err);
 }
 
-static ht_status find_job(ht_registry *registry, ht_key key, const void *data, size_t len, hti_kept_job **out,
-                          ht_error *err)
+static ht_status find_job(ht_registry *registry, ht_key key, const hti_body *data, hti_kept_job **out, ht_error *err)
 {
     hti_kept_job *oldest = &registry->jobs[0];
     for (size_t i = 0; i < HTI_KEPT_JOBS; i++) {
@@ -48,7 +47,7 @@ static ht_status find_job(ht_registry *registry, ht_key key, const void *data, s
     }
     if (!data) return HT_FAIL(err, PARKED, "the job is not known here"); /* asks for it */
     drop_job(oldest);
-    const ht_status status = read_job(registry, data, len, oldest, err);
+    const ht_status status = read_job(registry, data, oldest, err);
     if (status != HT_OK) {
         drop_job(oldest);
         return status;
@@ -287,17 +286,24 @@ static ht_status serve_call(const hti_kept_job *job, ht_value call, ht_writer *r
     return status;
 }
 
-ht_status hti_serve(void *ud, ht_key key, const void *job, size_t job_len, const void *data, size_t len,
-                    ht_writer *reply, ht_error *err)
+static void free_reply(void *ud) { ht_writer_free(ud); }
+
+ht_status hti_serve(void *ud, ht_key key, const hti_body *job, const hti_body *data, hti_reply *reply, ht_error *err)
 {
     ht_registry *registry = ud;
     hti_kept_job *kept = NULL;
     ht_value piece;
-    HT_TRY(find_job(registry, key, job, job_len, &kept, err));
-    HT_TRY(ht_value_decode(data, len, registry, &piece, err));
-    const ht_status status =
-        kept->plan ? serve_slice(registry, kept, piece, reply, err) : serve_call(kept, piece, reply, err);
+    ht_writer *writer;
+    HT_TRY(find_job(registry, key, job, &kept, err));
+    HT_TRY(hti_value_decode_body(data, registry, &piece, err));
+    ht_status status = ht_writer_new(&writer, err);
+    if (status == HT_OK) {
+        hti_writer_gather(writer);
+        status = kept->plan ? serve_slice(registry, kept, piece, writer, err) : serve_call(kept, piece, writer, err);
+        if (status == HT_OK) status = hti_writer_pieces(writer, &reply->pieces, err);
+    }
     ht_value_release(piece);
+    *reply = (hti_reply){reply->pieces, free_reply, writer};
     return status;
 }
 

@@ -7,61 +7,31 @@
  * so an allocation is at most 16 times the input.
  */
 #include "codec/codec.h"
+#include "flow_int.h"
 #include "value_int.h"
 
 #include <houndstooth/registry.h>
 
 #include <string.h>
 
-enum { DIGEST_APART = 1024 };
+enum { DIGEST_APART = 1024, SHARE = 8 };
 
 enum tag { NIL, NO, YES, INTEGER, NUMBER, STRING, BYTES, TENSOR, LIST, STRUCT, OPAQUE };
 
 static const unsigned char magic[4] = {'H', 'T', 'V', 1};
 
-/* ---- writers ---- */
-
-ht_status ht_writer_new(ht_writer **out, ht_error *err)
-{
-    *out = HTI_NEW(ht_writer);
-    if (!*out) return HTI_NO_MEMORY(err);
-    hti_buffer_init(&(*out)->buffer);
-    return HT_OK;
-}
-
-void ht_writer_free(ht_writer *writer)
-{
-    if (writer) hti_buffer_deinit(&writer->buffer);
-    hti_free(writer);
-}
-
-const void *ht_writer_data(const ht_writer *writer, size_t *len)
-{
-    const ht_text view = hti_buffer_view(&writer->buffer);
-    *len = view.len;
-    return view.data;
-}
-
-void ht_writer_clear(ht_writer *writer) { hti_buffer_clear(&writer->buffer); }
-
-ht_status ht_writer_add(ht_writer *writer, const void *data, size_t len, ht_error *err)
-{
-    hti_buffer_append(&writer->buffer, data, len);
-    return hti_buffer_status(&writer->buffer, err);
-}
-
-/* ---- writing, to a buffer or a hash ---- */
+/* ---- writing, to a writer or a hash ---- */
 
 typedef struct sink {
-    hti_buffer *buffer; /* NULL: a digest */
+    ht_writer *writer; /* NULL: a digest */
     ht_digest *digest;
-    size_t start; /* of the encoding in the buffer: tensors are aligned from there */
+    size_t start; /* of the encoding in what is written: tensors are aligned from there */
 } sink;
 
 static void put(sink *s, const void *data, size_t len)
 {
-    if (s->buffer)
-        hti_buffer_append(s->buffer, data, len);
+    if (s->writer)
+        hti_buffer_append(&s->writer->buffer, data, len);
     else
         hti_hasher_add(s->digest->hasher, data, len);
 }
@@ -122,9 +92,13 @@ static ht_status put_tensor(sink *s, ht_value value, ht_error *err)
     const unsigned char head[2] = {(unsigned char)tensor->element, (unsigned char)tensor->n_dims};
     put(s, head, sizeof head);
     for (uint32_t i = 0; i < tensor->n_dims; i++) put_count(s, (uint64_t)tensor->shape[i]);
-    if (s->buffer) put(s, zeros, (64 - (s->buffer->len - s->start) % 64) % 64);
+    if (s->writer) put(s, zeros, (64 - (hti_writer_len(s->writer) - s->start) % 64) % 64);
     const size_t bytes = tensor->n * ht_element_size(tensor->element);
-    if (!s->buffer && bytes > DIGEST_APART) {
+    if (s->writer) {
+        hti_writer_add_part(s->writer, tensor->data, bytes, value);
+        return HT_OK;
+    }
+    if (bytes > DIGEST_APART) {
         ht_key key;
         HT_TRY(digest_elements(value, &key, err));
         put_word(s, key.low);
@@ -140,7 +114,7 @@ static ht_status put_opaque(sink *s, ht_value value, ht_error *err)
     const ht_type *type = ht_value_type(value);
     const void *object = ht_value_object(value, NULL);
     put_text(s, (ht_text){type->name, strlen(type->name)});
-    if (!s->buffer) {
+    if (!s->writer) {
         if (type->digest) return type->digest(object, s->digest, err);
         return HT_FAIL(err, UNSUPPORTED, "'%s' has no digest, so it cannot be part of a cache key", type->name);
     }
@@ -148,11 +122,16 @@ static ht_status put_opaque(sink *s, ht_value value, ht_error *err)
         return HT_FAIL(err, UNSUPPORTED, "'%s' has no codec, so it cannot leave this process", type->name);
     ht_writer *inner;
     HT_TRY(ht_writer_new(&inner, err));
+    inner->gathers = s->writer->gathers && type == hti_series_type(); /* others may ask for their bytes back */
     ht_status status = type->encode(object, inner, err);
     if (status == HT_OK) status = hti_buffer_status(&inner->buffer, err);
-    if (status == HT_OK) put_text(s, hti_buffer_view(&inner->buffer));
-    ht_writer_free(inner);
-    return status;
+    if (status != HT_OK) {
+        ht_writer_free(inner);
+        return status;
+    }
+    put_count(s, hti_writer_len(inner));
+    hti_writer_add_writer(s->writer, inner);
+    return HT_OK;
 }
 
 static ht_status put_value(sink *s, ht_value value, ht_error *err);
@@ -212,7 +191,7 @@ static ht_status put_value(sink *s, ht_value value, ht_error *err)
 
 ht_status ht_value_encode(ht_value value, ht_writer *writer, ht_error *err)
 {
-    sink s = {&writer->buffer, NULL, writer->buffer.len};
+    sink s = {writer, NULL, hti_writer_len(writer)};
     put(&s, magic, sizeof magic);
     HT_TRY(put_value(&s, value, err));
     return hti_buffer_status(&writer->buffer, err);
@@ -237,6 +216,8 @@ ht_status ht_value_digest(ht_value value, ht_key *out, ht_error *err)
 typedef struct source {
     const unsigned char *start, *at, *end;
     ht_registry *registry;
+    hti_block *block; /* where the bytes are, if they may be kept; else NULL */
+    bool outlives;    /* the bytes are there longer than the value */
 } source;
 
 static ht_status fail_at(const source *s, const char *what, ht_error *err)
@@ -281,6 +262,26 @@ static ht_status get_word(source *s, uint64_t *out, ht_error *err)
     return HT_OK;
 }
 
+static void drop_block(void *ud) { hti_block_drop(ud); }
+static void drop_nothing(void *ud) { (void)ud; }
+
+/*
+ * Elements that are much of a block are looked at there; a copy of what is little of it frees the rest for the next
+ * message. Aligned they are, since the block is and the encoding begins with it.
+ */
+static ht_status get_elements(source *s, ht_element element, uint32_t n_dims, const int64_t *shape, size_t bytes,
+                              ht_value *out, ht_error *err)
+{
+    const bool stays = s->block && bytes >= HTI_LARGE && bytes >= (size_t)(s->end - s->start) / SHARE;
+    void *data;
+    memcpy(&data, &s->at, sizeof data); /* read-only, as every tensor that is shared */
+    if (s->outlives) return ht_value_tensor_foreign(element, n_dims, shape, data, drop_nothing, NULL, out, err);
+    if (!stays) return ht_value_tensor(element, n_dims, shape, data, out, err);
+    HT_TRY(ht_value_tensor_foreign(element, n_dims, shape, data, drop_block, s->block, out, err));
+    (void)hti_block_hold(s->block);
+    return HT_OK;
+}
+
 static ht_status get_tensor(source *s, ht_value *out, ht_error *err)
 {
     int64_t shape[HT_MAX_DIMS];
@@ -302,7 +303,7 @@ static ht_status get_tensor(source *s, ht_value *out, ht_error *err)
     for (; (s->at - s->start) % 64 != 0; s->at++)
         if (s->at == s->end || *s->at != 0) return fail_at(s, "a tensor's padding that is not zeros", err);
     if (bytes > (size_t)(s->end - s->at)) return fail_at(s, "a tensor that is larger than the rest", err);
-    HT_TRY(ht_value_tensor(element, n_dims, shape, s->at, out, err));
+    HT_TRY(get_elements(s, element, n_dims, shape, bytes, out, err));
     s->at += bytes;
     return HT_OK;
 }
@@ -387,17 +388,39 @@ static ht_status get_value(source *s, int depth, ht_value *out, ht_error *err)
     }
 }
 
-ht_status ht_value_decode(const void *data, size_t len, ht_registry *registry, ht_value *out, ht_error *err)
+static ht_status decode(source *s, ht_value *out, ht_error *err)
 {
-    const unsigned char *bytes = data;
-    source s = {bytes, bytes, bytes + len, registry};
+    const size_t len = (size_t)(s->end - s->start);
     *out = ht_value_null();
-    if (len < sizeof magic || memcmp(bytes, magic, 3) != 0) return HT_FAIL(err, PARSE, "byte 0: not an encoded value");
-    if (bytes[3] != magic[3]) return HT_FAIL(err, VERSION, "a value of format version %u; this reads 1", bytes[3]);
-    s.at += sizeof magic;
-    HT_TRY(get_value(&s, 0, out, err));
-    if (s.at == s.end) return HT_OK;
+    if (len < sizeof magic || memcmp(s->start, magic, 3) != 0)
+        return HT_FAIL(err, PARSE, "byte 0: not an encoded value");
+    if (s->start[3] != magic[3])
+        return HT_FAIL(err, VERSION, "a value of format version %u; this reads 1", s->start[3]);
+    s->at += sizeof magic;
+    HT_TRY(get_value(s, 0, out, err));
+    if (s->at == s->end) return HT_OK;
     ht_value_release(*out);
     *out = ht_value_null();
-    return fail_at(&s, "bytes behind the value", err);
+    return fail_at(s, "bytes behind the value", err);
+}
+
+ht_status hti_value_decode_body(const hti_body *body, ht_registry *registry, ht_value *out, ht_error *err)
+{
+    const unsigned char *bytes = body->data;
+    source s = {bytes, bytes, bytes + body->len, registry, body->block, false};
+    return decode(&s, out, err);
+}
+
+ht_status hti_value_decode_view(const void *data, size_t len, ht_registry *registry, ht_value *out, ht_error *err)
+{
+    const unsigned char *bytes = data;
+    const bool is_struct = len > sizeof magic && bytes[sizeof magic] == STRUCT;
+    source s = {bytes, bytes, bytes + len, registry, NULL, is_struct};
+    return decode(&s, out, err);
+}
+
+ht_status ht_value_decode(const void *data, size_t len, ht_registry *registry, ht_value *out, ht_error *err)
+{
+    const hti_body body = {data, len, NULL};
+    return hti_value_decode_body(&body, registry, out, err);
 }

@@ -5,6 +5,7 @@
 #define HTI_FLOW_VALUE_INT_H
 
 #include "base/base.h"
+#include "engine/engine.h"
 
 #include <houndstooth/value.h>
 
@@ -38,9 +39,44 @@ struct ht_digest {
     hti_hasher *hasher;
 };
 
+/* Parts of at least so many bytes stay where they are, in messages that are written and in those that are read. */
+enum { HTI_LARGE = 65536 };
+
+/* Bytes that belong into a writer's buffer at `at`. */
+typedef struct hti_outside {
+    size_t at;
+    ht_text bytes;
+    ht_value owner; /* held */
+} hti_outside;
+
 struct ht_writer {
-    hti_buffer buffer;
+    hti_buffer buffer; /* its status is the writer's */
+    bool gathers;
+    hti_outside *outside; /* [n_outside] rising */
+    size_t n_outside, cap_outside, n_outside_bytes;
+    ht_writer *inner, *next; /* writers that own parts of this one; the next such one */
+    ht_text *pieces;         /* [cap_pieces] the last answer of hti_writer_pieces */
+    size_t cap_pieces;
 };
+/* From here on large parts stay outside; then ht_writer_data must not be asked. */
+void hti_writer_gather(ht_writer *writer);
+/* Bytes so far, those outside included. */
+size_t hti_writer_len(const ht_writer *writer);
+/* Bytes that `owner` owns. */
+void hti_writer_add_part(ht_writer *writer, const void *data, size_t len, ht_value owner);
+/* What another wrote, which is taken. */
+void hti_writer_add_writer(ht_writer *writer, ht_writer *inner);
+/* All bytes, borrowed until the next change. NO_MEMORY also where an earlier call ran out of it. */
+HT_CHECKED ht_status hti_writer_pieces(ht_writer *writer, hti_pieces *out, ht_error *err);
+
+/* Like ht_value_decode; large tensors look into the body's block, if it has one, and hold it. */
+HT_CHECKED ht_status hti_value_decode_body(const hti_body *body, ht_registry *registry, ht_value *out, ht_error *err);
+/*
+ * Like ht_value_decode for who copies what is needed out of a struct before `data` ends: its tensors look into it,
+ * aligned or not. Any other value is decoded whole.
+ */
+HT_CHECKED ht_status hti_value_decode_view(const void *data, size_t len, ht_registry *registry, ht_value *out,
+                                           ht_error *err);
 
 /* Takes the items, also on failure. names [n]. */
 HT_CHECKED ht_status hti_value_struct_take(const ht_text *names, const ht_value *items, size_t n, ht_value *out,

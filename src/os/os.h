@@ -143,6 +143,8 @@ typedef struct hti_shared_memory {
 HT_CHECKED ht_status hti_shared_memory_make(size_t len, hti_shared_memory *out, ht_error *err);
 /* Maps what a peer sent and takes over `fd`, also on failure. HT_PARSE unless sealed and of `len` bytes exactly. */
 HT_CHECKED ht_status hti_shared_memory_receive(int fd, size_t len, hti_shared_memory *out, ht_error *err);
+/* Closes the descriptor; the bytes stay mapped until the release. */
+void hti_shared_memory_seclude(hti_shared_memory *memory);
 /* Unmaps and closes; a second release does nothing. */
 void hti_shared_memory_release(hti_shared_memory *memory);
 

@@ -71,9 +71,15 @@ ht_status hti_shared_memory_receive(int fd, size_t len, hti_shared_memory *out, 
     return status;
 }
 
+void hti_shared_memory_seclude(hti_shared_memory *memory)
+{
+    if (memory->fd >= 0) (void)close(memory->fd);
+    memory->fd = -1;
+}
+
 void hti_shared_memory_release(hti_shared_memory *memory)
 {
     if (memory->data) (void)munmap(memory->data, memory->len);
-    if (memory->fd >= 0) (void)close(memory->fd);
+    hti_shared_memory_seclude(memory);
     *memory = (hti_shared_memory){.data = NULL, .len = 0, .fd = -1};
 }

@@ -99,12 +99,28 @@ static ht_status sum_row(void *self, const ht_value *in, ht_value *out, ht_error
     return HT_OK;
 }
 
+/* Keeps what it gets, and gives back what it was given: a tensor of the first elements of all that it has kept. */
+static ht_status keep_row(void *self, const ht_value *in, ht_value *out, ht_error *e)
+{
+    static ht_value kept[20];
+    static size_t n;
+    const int64_t shape[] = {ht_value_tensor_view(in[0])->shape[0]};
+    (void)self;
+    kept[n++] = ht_value_retain(in[0]);
+    const ht_status status = ht_value_tensor(HT_F32, 1, shape, NULL, out, e);
+    if (status != HT_OK) return status;
+    float *data = ht_value_tensor_view(*out)->data;
+    for (size_t i = 0; i < n; i++) data[i] = ((const float *)ht_value_tensor_view(kept[i])->data)[shape[0] - 1];
+    return HT_OK;
+}
+
 static const ht_method model_methods[] = {
     {"scale", 1, {.row = scale_row, .batch = scale_batch}},
     {"pid", 1, {.row = pid_row}},
     {"die", 1, {.row = die_row}},
     {"sleep", 1, {.row = sleep_row, .timeout_ms = 1500}},
     {"sum", 1, {.row = sum_row}},
+    {"keep", 1, {.row = keep_row}},
     {"die_twice", 1, {.row = die_row, .max_retries = 2}},
 };
 static const ht_class away_class = {HT_DESC(ht_class),  .name = "test.Away",      .init = model_init,
@@ -272,6 +288,34 @@ static void large_arrays_go_through_shared_memory(void **state)
     }
     print_message("1 MB of floats there and back: %.3f ms\n", (double)best / 1e6);
     ht_value_release(tensor);
+    ht_instance_release(instance);
+}
+
+/* More of them than there are blocks, held on both sides, and one child dies: each stays what it was. */
+static void arrays_that_are_held_stay(void **state)
+{
+    enum { N = 20, LEN = 100000 };
+    const int64_t shape[] = {LEN};
+    ht_value out[N], tensor, x = ht_value_int(1), pid;
+    (void)state;
+    ht_instance *instance = instance_of("test.Away", 21);
+    for (int i = 0; i < N; i++) {
+        OK(ht_value_tensor(HT_F32, 1, shape, NULL, &tensor, &err));
+        float *data = ht_value_tensor_view(tensor)->data;
+        for (int k = 0; k < LEN; k++) data[k] = (float)(i + 1);
+        OK(ht_instance_call(instance, "keep", &tensor, 1, &out[i], &err));
+        ht_value_release(tensor);
+    }
+    OK(ht_instance_call(instance, "pid", &x, 1, &pid, &err));
+    (void)kill((pid_t)pid.as.integer, SIGKILL);
+    ht_status status = HT_FAILED; /* until its end is seen */
+    while (status == HT_FAILED) status = ht_instance_call(instance, "scale", &x, 1, &pid, &err);
+    assert_int_equal(status, HT_OK);
+    for (int i = 0; i < N; i++) {
+        const float *data = ht_value_tensor_view(out[i])->data;
+        for (int k = 0; k < N; k++) assert_true(data[k] == (k <= i ? (float)(k + 1) : 0));
+        ht_value_release(out[i]);
+    }
     ht_instance_release(instance);
 }
 
@@ -612,6 +656,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_class_lives_in_a_child),
         cmocka_unit_test(rows_go_there_in_batches),
         cmocka_unit_test(large_arrays_go_through_shared_memory),
+        cmocka_unit_test(arrays_that_are_held_stay),
         cmocka_unit_test(a_crash_is_an_error_and_the_child_comes_back),
         cmocka_unit_test(failures_and_time_limits_come_home),
         cmocka_unit_test(a_map_is_the_same_on_every_engine),
