@@ -8,7 +8,7 @@
  * Thread rule: the GIL is held wherever Python is called. A build of CPython without it is refused twice: at
  * compile time, and on import, where an extension for the usual build would otherwise fail in obscure ways.
  */
-#include "core.h"
+#include "py_core.h"
 
 #ifdef Py_GIL_DISABLED
 #error "houndstooth needs a CPython with the global interpreter lock; free-threaded builds are not supported"

@@ -1,10 +1,10 @@
 /*
- * pipeline.c - pipelines as Python holds them: nodes, methods and nested pipelines added by name.
+ * py_pipeline.c - pipelines as Python holds them: nodes, methods and nested pipelines added by name.
  *
  * What a node borrows (its Body, the instance's class) is kept in a list as long as the pipeline, and pipelines that
  * have it inside keep that list too.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <stddef.h>
 #include <string.h>

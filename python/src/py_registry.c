@@ -1,7 +1,7 @@
 /*
- * registry.c - what the process can name: Python objects as a type, the library's retrieval nodes and classes.
+ * py_registry.c - what the process can name: Python objects as a type, the library's retrieval nodes and classes.
  */
-#include "core.h"
+#include "py_core.h"
 
 static ht_registry *registry;
 

@@ -1,5 +1,5 @@
 /*
- * stack.c - Python bodies that stop in their middle for a call, and go on with its result.
+ * py_stack.c - Python bodies that stop in their middle for a call, and go on with its result.
  *
  * A body whose arguments hold an instance runs in a greenlet: a stack of its own on this thread. A call of a method with
  * a batch form switches back to whoever runs the body, which parks it; when the answer is there, it switches in again.
@@ -10,7 +10,7 @@
  * body inside, and this one again afterwards.
  * A greenlet belongs to its thread; the library resumes and drops bodies where they were made.
  */
-#include "core.h"
+#include "py_core.h"
 
 typedef struct hp_stack {
     PyObject *greenlet, *hub; /* owned; hub: who runs the body now */

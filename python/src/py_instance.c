@@ -1,5 +1,5 @@
 /*
- * instance.c - Python classes as classes of the library, and the proxies that stand for their instances.
+ * py_instance.c - Python classes as classes of the library, and the proxies that stand for their instances.
  *
  * A Class describes the methods of a Python class once. Its instances are specs: the tuple (Class, args, kwargs) that
  * `init` makes the live object of, at the first call, wherever that is. A live object is an hp_object: the Python object
@@ -7,9 +7,9 @@
  * Each method X with a batch form XB is there as X (rows that gather), "X:row", XB (one direct call, arguments as
  * given) and "XB:batch"; "(get)", "(set)" and "(call)" reach everything else of an object, also in another process.
  * A Method is the descriptor in the proxy's class: called, it binds arguments by its signature and then stops the body
- * that it is called from (stack.c), builds an expression, or calls at once.
+ * that it is called from (py_stack.c), builds an expression, or calls at once.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /*
- * run.c - runs of pipelines from Python: engines, what they are told, and results as dicts.
+ * py_run.c - runs of pipelines from Python: engines, what they are told, and results as dicts.
  *
  * The GIL is held through a run; the library lets it go wherever it waits. Signals are looked at as the run polls for
  * cancellation: what a handler raises ends the run and is raised by it.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /*
- * method.c - methods in the classes of proxies: arguments bound by a signature, then a call in one of its ways.
+ * py_method.c - methods in the classes of proxies: arguments bound by a signature, then a call in one of its ways.
  *
  * Called from a body that may stop, a method with a batch form or a coroutine stops it; with a column expression among
  * its arguments it makes an expression; else it is called at once.
  * As CPython's own functions, a Method takes its object as the first argument, so that `encoder.encode(x)` makes no
  * bound object.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <stddef.h>
 #include <string.h>

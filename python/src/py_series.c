@@ -1,7 +1,7 @@
 /*
- * series.c - columns as Python objects.
+ * py_series.c - columns as Python objects.
  */
-#include "core.h"
+#include "py_core.h"
 
 PyObject *hp_series_of_values(const ht_value *rows, size_t n)
 {

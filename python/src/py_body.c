@@ -1,10 +1,10 @@
 /*
- * body.c - Python functions as nodes: called for a row, started as a coroutine, or called for a batch.
+ * py_body.c - Python functions as nodes: called for a row, started as a coroutine, or called for a batch.
  *
  * A Body holds the function and how its parameters go to it; the node that has it keeps it alive. Arguments are handed
  * over by position where the signature allows it, which is the cheapest call CPython has.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /*
- * convert.c - Python objects as values, and values as Python objects.
+ * py_convert.c - Python objects as values, and values as Python objects.
  *
  * By reference both ways wherever something holds one: an object that went in comes out as the same object. Lists that
  * a nested map makes are Python lists from the start (hp_gather), so every reader sees one object.
  * Easy to get wrong: int and float by exact type only, as a subclass (an enum, a numpy scalar) is more than its number.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <string.h>
 

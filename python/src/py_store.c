@@ -1,7 +1,7 @@
 /*
- * store.c - caches and traces as Python objects.
+ * py_store.c - caches and traces as Python objects.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <stddef.h>
 

@@ -1,9 +1,9 @@
 /*
- * core.h - what the files of the extension share.
+ * py_core.h - what the files of the extension share.
  *
  * Values: a Python object goes through a pipeline as it is, by reference: None, bool, int of 64 bits and float inside an
  * ht_value, everything else as an opaque object of type "python.object". Values that native code makes become Python
- * objects where Python reads them, and the other way round (convert.c).
+ * objects where Python reads them, and the other way round (py_convert.c).
  * The GIL: whoever enters from Python holds it, and keeps it through the whole run; the library lets it go wherever a
  * thread waits (ht_blocking_set), and threads of the library take it for each call of Python. `hp_held` says whether
  * this thread holds it; where it says no, taking is always right.
@@ -50,7 +50,7 @@ extern hp_globals hp;
 /* A heap type of the module, added to it under its short name; NULL with an exception. */
 PyTypeObject *hp_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base);
 
-/* ---- gil.c ---- */
+/* ---- py_gil.c ---- */
 extern _Thread_local bool hp_held;
 /* The GIL for this thread; what it gives is for hp_gil_give. */
 typedef enum hp_gil { HP_GIL_HAD, HP_GIL_TAKEN, HP_GIL_NESTED, HP_GIL_FIRST } hp_gil;
@@ -76,7 +76,7 @@ static inline void hp_leave(bool before) { hp_held = before; }
     }
 int hp_gil_init(void);
 
-/* ---- errors.c ---- */
+/* ---- py_errors.c ---- */
 /* The pending exception as a failure of the library; it stays reachable by err->cause until its run has ended. */
 ht_status hp_fail(ht_error *err);
 /* A failure as a pending exception; -1. */
@@ -91,7 +91,7 @@ void hp_cause_keep(uint64_t cause);
 void hp_cause_drop(uint64_t cause);
 int hp_errors_init(PyObject *module);
 
-/* ---- convert.c ---- */
+/* ---- py_convert.c ---- */
 extern const ht_type hp_object_type;
 /* A Python object as a value, with a reference; INVALID and friends through err. */
 ht_status hp_wrap(PyObject *object, ht_value *out, ht_error *err);
@@ -109,16 +109,16 @@ const char *hp_text(PyObject *object, const char *what);
 Py_ssize_t hp_texts(PyObject *sequence, const char *what, const char ***out, PyObject **keep);
 int hp_convert_init(PyObject *module);
 
-/* ---- registry.c ---- */
+/* ---- py_registry.c ---- */
 ht_registry *hp_registry(void);
 int hp_registry_init(PyObject *module);
 
-/* ---- pickle.c: objects as bytes, and their digests ---- */
+/* ---- py_pickle.c: objects as bytes, and their digests ---- */
 ht_status hp_object_digest(const void *object, ht_digest *digest, ht_error *err);
 ht_status hp_object_encode(const void *object, ht_writer *writer, ht_error *err);
 ht_status hp_object_decode(const void *data, size_t len, ht_registry *registry, void **object, ht_error *err);
 
-/* ---- body.c: Python functions as forms of nodes ---- */
+/* ---- py_body.c: Python functions as forms of nodes ---- */
 typedef struct hp_body {
     PyObject_HEAD
     PyObject *function, *batch; /* batch: of a dual node, else NULL */
@@ -135,11 +135,11 @@ ht_status hp_take_outputs(PyObject *result, Py_ssize_t n_outputs, ht_value *out,
 ht_status hp_take_rows(PyObject *result, size_t n, ht_value *out, ht_error *err);
 int hp_body_init(PyObject *module);
 
-/* ---- series.c ---- */
+/* ---- py_series.c ---- */
 /* Rows as a Series object, new reference. */
 PyObject *hp_series_of_values(const ht_value *rows, size_t n);
 
-/* ---- stack.c: bodies that stop in their middle ---- */
+/* ---- py_stack.c: bodies that stop in their middle ---- */
 /* The body form of nodes: with a stack of its own where an instance is among the arguments. */
 ht_status hp_body_run(void *self, ht_body *body, const ht_value *in, ht_value *out, ht_error *err);
 void hp_body_drop(void *slot);
@@ -148,7 +148,7 @@ bool hp_can_park(void);
 /* The call's result, new reference, after the body has stopped for it; NULL with an exception. Takes the values. */
 PyObject *hp_park(ht_value instance, const char *method, ht_value *args, size_t n_args);
 
-/* ---- instance.c: classes and their instances ---- */
+/* ---- py_instance.c: classes and their instances ---- */
 /* The instance of a proxy object, borrowed; NULL if it is none. */
 ht_instance *hp_instance_of(PyObject *object);
 /* A value that is an instance as its proxy, new reference. */
@@ -159,14 +159,14 @@ int hp_instance_init(PyObject *module);
 ht_status hp_registry_instance(const ht_class *cls, ht_value args, ht_instance **out, ht_error *err);
 int hp_method_init(PyObject *module); /* method.c */
 
-/* ---- store.c: caches and traces ---- */
+/* ---- py_store.c: caches and traces ---- */
 ht_trace *hp_trace_of(PyObject *object); /* NULL of None */
 ht_cache *hp_cache_of(PyObject *object);
 /* What a writer holds as a str; frees it. A failure becomes an exception. */
 PyObject *hp_writer_text(ht_writer *writer, ht_status status, const ht_error *err);
 int hp_store_init(PyObject *module);
 
-/* ---- pipeline.c, run.c ---- */
+/* ---- py_pipeline.c, run.c ---- */
 /* Settings of a nested pipeline out of an Engine. */
 void hp_nested_settings(PyObject *engine, ht_nested_run *out);
 typedef struct hp_pipeline {
@@ -178,7 +178,7 @@ int hp_pipeline_init(PyObject *module);
 PyObject *hp_pipeline_run(PyObject *self, PyObject *const *args, Py_ssize_t n_args);
 int hp_run_init(PyObject *module);
 
-/* ---- async.c ---- */
+/* ---- py_async.c ---- */
 /* Starts the coroutine that a call gave; takes it. The completion ends when it does. */
 ht_status hp_spawn(PyObject *coroutine, ht_completion *completion, Py_ssize_t n_outputs, ht_error *err);
 int hp_async_init(PyObject *module);

@@ -1,12 +1,12 @@
 /*
- * gil.c - who holds the interpreter's lock.
+ * py_gil.c - who holds the interpreter's lock.
  *
  * Threads of the library's pools get a thread state at their first call of Python and keep it until they end, so that
  * thread-local objects and greenlets of a thread live as long as the thread.
  * Easy to get wrong: a value may be released by any thread at any time, also while the interpreter shuts down; then
  * nothing of Python may be touched.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <pthread.h>
 

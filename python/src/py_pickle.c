@@ -1,11 +1,11 @@
 /*
- * pickle.c - Python objects as bytes for other processes and caches, and as digests for keys of caches.
+ * py_pickle.c - Python objects as bytes for other processes and caches, and as digests for keys of caches.
  *
  * Bytes: houndstooth._pickle.dumps and loads, which know our own classes. Digests: plain containers, text, bytes,
  * numbers and arrays here, by kind and content, so that 1, 1.0, True, "1" and b"1" all differ; everything else by
  * houndstooth._digest.key_of.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * errors.c - exceptions and failures: each becomes the other without losing what it was.
+ * py_errors.c - exceptions and failures: each becomes the other without losing what it was.
  *
  * An exception that ends a call of Python is kept under a number, the failure's cause, until the run that it belongs to
  * has ended; where the failure arrives in Python again, the same object is raised, with a note that says which node and
@@ -8,7 +8,7 @@
  * Easy to get wrong: KeyboardInterrupt, SystemExit and the like are never repeated, nulled or collected; the library
  * knows them as CANCELLED.
  */
-#include "core.h"
+#include "py_core.h"
 
 #include <string.h>
 

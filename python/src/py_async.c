@@ -1,10 +1,10 @@
 /*
- * async.c - coroutines that stand for calls of a run, and the completions that end them.
+ * py_async.c - coroutines that stand for calls of a run, and the completions that end them.
  *
  * A call that starts gives its coroutine to houndstooth._loop.spawn, which runs it on an event loop and calls the
  * completion object with what it came to, on the loop's thread.
  */
-#include "core.h"
+#include "py_core.h"
 
 typedef struct completion {
     PyObject_HEAD
