@@ -160,9 +160,9 @@ ht_forms hp_body_forms(const hp_body *body)
         forms.row = body_row;
         if (body->batch) {
             forms.batch = body_batch;
-            forms.over = UINT64_MAX;
+            forms.over = body->n_params < 64 ? ((uint64_t)1 << body->n_params) - 1 : UINT64_MAX;
             forms.shared_constant = true;
-        } else {
+        } else if (body->coalesce) {
             forms.body = hp_body_run;
             forms.drop = hp_body_drop;
         }
@@ -196,7 +196,6 @@ static void body_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     (void)body_clear(self);
     Py_XDECREF(body->kwnames);
-    Py_XDECREF(body->name);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
@@ -204,12 +203,12 @@ static void body_dealloc(PyObject *self)
 static PyObject *body_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"function", "params", "n_positional", "n_outputs", "batch",
-                            "is_async", "parks",  "as_series",    "name",      NULL};
-    PyObject *function, *params, *batch = Py_None, *name = NULL;
+                            "is_async", "parks",  "as_series",    "coalesce",  NULL};
+    PyObject *function, *params, *batch = Py_None;
     Py_ssize_t n_positional, n_outputs;
-    int is_async = 0, parks = 0, as_series = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!nn|OpppU", names, &function, &PyTuple_Type, &params,
-                                     &n_positional, &n_outputs, &batch, &is_async, &parks, &as_series, &name))
+    int is_async = 0, parks = 0, as_series = 1, coalesce = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!nn|Opppp", names, &function, &PyTuple_Type, &params,
+                                     &n_positional, &n_outputs, &batch, &is_async, &parks, &as_series, &coalesce))
         return NULL;
     const Py_ssize_t n = PyTuple_Size(params);
     if (n > HP_MAX_INPUTS || n_outputs > HP_MAX_INPUTS || n_positional > n || n_positional < 0 || n_outputs < 1) {
@@ -233,7 +232,7 @@ static PyObject *body_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     body->is_async = is_async;
     body->parks = parks;
     body->as_series = as_series;
-    body->name = Py_XNewRef(name);
+    body->coalesce = coalesce;
     PyObject_GC_Track((PyObject *)body);
     return (PyObject *)body;
 }
@@ -248,7 +247,7 @@ static PyType_Slot body_slots[] = {{Py_tp_new, HP_SLOT(body_new)},
                                    {Py_tp_clear, HP_SLOT(body_clear)},
                                    {Py_tp_members, body_members},
                                    {Py_tp_doc, "Body(function, params, n_positional, n_outputs, batch=None, "
-                                               "is_async=False, parks=False, as_series=True, name=None)\n\nA function "
+                                               "is_async=False, parks=False, as_series=True, coalesce=True)\n\nA function "
                                                "as a node's work: its parameters' names, the first n_positional of "
                                                "which go by position."},
                                    {0, NULL}};

@@ -41,7 +41,8 @@ typedef struct hp_globals {
     PyObject *loads;      /* pickle's */
     PyObject *cancelled;  /* exception class, a BaseException: raised at the call of a body that is given up */
     PyObject *spawn;      /* function(coroutine, completion): runs a coroutine on the loop of the run */
-    PyObject *cache_key;  /* function(object): bytes that stand for an object of an unknown class */
+    PyObject *cache_key;  /* function(object): what stands for an object of an unknown class */
+    PyObject *to_series;  /* function(sequence): a Series of it */
     PyObject *str_run, *str_append, *str_name;
 } hp_globals;
 extern hp_globals hp;
@@ -124,8 +125,9 @@ typedef struct hp_body {
     PyObject *function, *batch; /* batch: of a dual node, else NULL */
     PyObject *kwnames;          /* names of parameters that go by keyword, behind the others; NULL: none */
     Py_ssize_t n_positional, n_params, n_outputs;
-    bool is_async, parks, as_series; /* parks: instances are in its closure or globals; as_series: what batch is given */
-    PyObject *name;
+    bool is_async, parks;      /* parks: instances are in its closure or globals */
+    bool as_series;            /* what batch is given */
+    bool coalesce;             /* its calls of instances may stop it */
 } hp_body;
 /* The forms of a body by what it is. */
 ht_forms hp_body_forms(const hp_body *body);

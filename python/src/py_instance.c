@@ -19,7 +19,8 @@ typedef struct hp_method {
     PyObject *function, *batch, *kwnames;
     Py_ssize_t n_params, n_positional, batch_positional;
     PyObject *batch_kwnames;
-    bool as_series, is_whole;
+    bool as_series, is_whole; /* is_whole: a batch method that is called as it stands */
+    uint64_t over;            /* of it: parameters that are columns */
 } hp_method;
 
 typedef struct hp_class {
@@ -121,6 +122,21 @@ static void *self_for(void *object, const ht_forms *forms)
 
 /* ---- forms ---- */
 
+/* A list, tuple or array as a Series in its place; NULL with an exception. */
+static void as_column(PyObject **slot)
+{
+    PyObject *object = *slot;
+    const bool is_array = PyObject_CheckBuffer(object) && !PyBytes_Check(object) && Py_TYPE(object) != hp.series_type;
+    if (!PyList_Check(object) && !PyTuple_Check(object) && !is_array) return;
+    if (!hp.to_series) {
+        PyObject *module = PyImport_ImportModule("houndstooth._frame");
+        hp.to_series = module ? PyObject_GetAttrString(module, "to_series") : NULL;
+        Py_XDECREF(module);
+    }
+    *slot = hp.to_series ? PyObject_CallOneArg(hp.to_series, object) : NULL;
+    Py_DECREF(object);
+}
+
 static PyObject *call_row(const struct pair *p, const ht_value *in)
 {
     PyObject *args[HP_MAX_INPUTS + 2], *result = NULL;
@@ -130,6 +146,7 @@ static PyObject *call_row(const struct pair *p, const ht_value *in)
     args[1] = p->object->self;
     for (; n < m->n_params; n++) {
         args[n + 2] = hp_unwrap(in[n]);
+        if (args[n + 2] && m->is_whole && m->as_series && (m->over >> n & 1)) as_column(&args[n + 2]);
         if (!args[n + 2]) break;
     }
     if (n == m->n_params)
@@ -293,6 +310,7 @@ static int read_method(PyObject *dict, ht_method *method, hp_method *m)
     m->batch = batch && batch != Py_None ? batch : NULL;
     m->as_series = flag(dict, "as_series");
     m->is_whole = flag(dict, "is_whole");
+    m->over = number(dict, "over");
     if (!m->name || read_names(params, m->n_positional, &m->kwnames) < 0) return -1;
     if (m->batch) {
         PyObject *batch_params = PyDict_GetItemString(dict, "batch_params");

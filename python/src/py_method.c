@@ -19,7 +19,9 @@ typedef struct hp_binder {
     const char *auto_name, *direct_name;           /* kept by `names` */
     PyObject *names;
     Py_ssize_t n_params, n_positional;
-    char gathers; /* calls of it may stop a body */
+    char gathers;     /* calls of it may stop a body */
+    char direct_only; /* a batch method: a call of it is one call */
+    PyObject *auto_object; /* auto_name as a str */
 } hp_binder;
 static PyTypeObject *binder_type;
 
@@ -276,13 +278,13 @@ static PyType_Spec call_spec = {"houndstooth._core.BoundMethod", sizeof(hp_call)
 static PyObject *binder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"name",        "function",   "params",  "n_positional", "defaults",
-                            "auto_name", "direct_name", "gathers", "expression",   NULL};
+                            "auto_name", "direct_name", "gathers", "expression",   "direct_only", NULL};
     PyObject *name, *function, *params, *defaults, *auto_name, *direct_name, *expression;
     Py_ssize_t n_positional;
-    int gathers;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UOO!nO!UUpO", names, &name, &function, &PyTuple_Type, &params,
+    int gathers, direct_only = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UOO!nO!UUpO|p", names, &name, &function, &PyTuple_Type, &params,
                                      &n_positional, &PyTuple_Type, &defaults, &auto_name, &direct_name, &gathers,
-                                     &expression))
+                                     &expression, &direct_only))
         return NULL;
     if (PyTuple_Size(params) > HP_MAX_INPUTS) {
         PyErr_Format(PyExc_ValueError, "a method has at most %d parameters", HP_MAX_INPUTS);
@@ -306,6 +308,8 @@ static PyObject *binder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     m->n_params = PyTuple_Size(params);
     m->n_positional = n_positional;
     m->gathers = (char)gathers;
+    m->direct_only = (char)direct_only;
+    m->auto_object = PyTuple_GetItem(keep, 0);
     PyObject_GC_Track((PyObject *)m);
     return (PyObject *)m;
 }
@@ -348,6 +352,9 @@ static PyMemberDef binder_members[] = {
     {"__wrapped__", Py_T_OBJECT_EX, offsetof(hp_binder, function), Py_READONLY, NULL},
     {"params", Py_T_OBJECT_EX, offsetof(hp_binder, params), Py_READONLY, NULL},
     {"defaults", Py_T_OBJECT_EX, offsetof(hp_binder, defaults), Py_READONLY, NULL},
+    {"name", Py_T_OBJECT_EX, offsetof(hp_binder, name), Py_READONLY, NULL},
+    {"auto_name", Py_T_OBJECT_EX, offsetof(hp_binder, auto_object), Py_READONLY, NULL},
+    {"direct_only", Py_T_BOOL, offsetof(hp_binder, direct_only), Py_READONLY, NULL},
     {"gathers", Py_T_BOOL, offsetof(hp_binder, gathers), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
 static PyType_Slot binder_slots[] = {{Py_tp_new, HP_SLOT(binder_new)},

@@ -12,10 +12,12 @@
  */
 #include "py_core.h"
 
+enum { CONTEXT = 1, FUNCTION = 2, FIRST_ARG = 3 };
+
 typedef struct hp_stack {
     PyObject *greenlet, *hub; /* owned; hub: who runs the body now */
     const hp_body *body;
-    PyObject *args[HP_MAX_INPUTS + 1]; /* [n_params] from 1 on, owned */
+    PyObject *args[FIRST_ARG + HP_MAX_INPUTS]; /* room, its context, the function, [n_params]; owned from the second on */
     PyObject *result, *exception;      /* of the body, or NULL */
     bool done, calls;
     /* the call that it stops for, and its answer */
@@ -36,7 +38,7 @@ enum { MAX_IDLE = 2048 };
 
 enum { G_NEW = 3, G_CURRENT = 4, G_SWITCH = 6 };
 static void **api;
-static PyObject *copy_context, *str_context;
+static PyObject *copy_context, *str_run;
 
 static int load_api(void)
 {
@@ -44,9 +46,9 @@ static int load_api(void)
     void **found = PyCapsule_Import("greenlet._C_API", 0);
     PyObject *contextvars = found ? PyImport_ImportModule("contextvars") : NULL;
     copy_context = contextvars ? PyObject_GetAttrString(contextvars, "copy_context") : NULL;
-    str_context = copy_context ? PyUnicode_InternFromString("gr_context") : NULL;
+    str_run = copy_context ? PyUnicode_InternFromString("run") : NULL;
     Py_XDECREF(contextvars);
-    if (!str_context) return -1;
+    if (!str_run) return -1;
     api = found;
     return 0;
 }
@@ -94,9 +96,10 @@ static PyObject *stack_main(PyObject *capsule, PyObject *unused)
     hp_stack *s = PyCapsule_GetPointer(capsule, "houndstooth.stack");
     (void)unused;
     while (s) {
-        s->result = PyObject_Vectorcall(s->body->function, s->args + 1,
-                                        (size_t)s->body->n_positional | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                        s->body->kwnames);
+        s->result = PyObject_VectorcallMethod(str_run, s->args + CONTEXT,
+                                              (size_t)(FIRST_ARG - CONTEXT + s->body->n_positional) |
+                                                  PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                              s->body->kwnames);
         if (!s->result) s->exception = take_exception();
         s->done = true;
         PyObject *woken = greenlet_switch(s->hub);
@@ -144,7 +147,7 @@ static hp_stack *take_stack(void)
 /* Its body has ended. */
 static void put_stack(hp_stack *s)
 {
-    for (Py_ssize_t i = 0; i < s->body->n_params; i++) Py_CLEAR(s->args[i + 1]);
+    for (Py_ssize_t i = CONTEXT; i < FIRST_ARG + s->body->n_params; i++) Py_CLEAR(s->args[i]);
     Py_CLEAR(s->result);
     Py_CLEAR(s->exception);
     Py_CLEAR(s->answer);
@@ -166,12 +169,12 @@ static hp_stack *begin(const hp_body *body, const ht_value *in)
     hp_stack *s = take_stack();
     if (!s) return NULL;
     s->body = (const hp_body *)Py_NewRef((PyObject *)(uintptr_t)body);
-    PyObject *context = PyObject_CallNoArgs(copy_context);
-    bool ok = context && PyObject_SetAttr(s->greenlet, str_context, context) == 0;
-    Py_XDECREF(context);
+    s->args[CONTEXT] = PyObject_CallNoArgs(copy_context);
+    s->args[FUNCTION] = Py_NewRef(body->function);
+    bool ok = s->args[CONTEXT] != NULL;
     for (Py_ssize_t i = 0; ok && i < body->n_params; i++) {
-        s->args[i + 1] = hp_unwrap(in[i]);
-        ok = s->args[i + 1] != NULL;
+        s->args[FIRST_ARG + i] = hp_unwrap(in[i]);
+        ok = s->args[FIRST_ARG + i] != NULL;
     }
     if (ok) return s;
     put_stack(s);

@@ -272,8 +272,29 @@ static PyType_Slot trace_slots[] = {{Py_tp_new, HP_SLOT(trace_new)},
                                     {0, NULL}};
 static PyType_Spec trace_spec = {"houndstooth._core.Trace", sizeof(hp_trace), 0, Py_TPFLAGS_DEFAULT, trace_slots};
 
+static PyObject *digest(PyObject *module, PyObject *object)
+{
+    ht_key key;
+    (void)module;
+    return key_of(object, &key) < 0 ? NULL : PyBytes_FromStringAndSize((const char *)&key, sizeof key);
+}
+
+static PyObject *current_device(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return PyLong_FromLong(ht_current_device());
+}
+
+static PyMethodDef functions[] = {
+    {"digest", digest, METH_O, "digest(object)\n--\n\n16 bytes that stand for an object's kind and content."},
+    {"current_device", current_device, METH_NOARGS,
+     "current_device()\n--\n\nThe first GPU that the object called on this thread holds; -1: none."},
+    {NULL, NULL, 0, NULL}};
+
 int hp_store_init(PyObject *module)
 {
+    if (PyModule_AddFunctions(module, functions) < 0) return -1;
     hp.cache_type = hp_add_type(module, &cache_spec, NULL);
     hp.trace_type = hp_add_type(module, &trace_spec, NULL);
     return hp.cache_type && hp.trace_type ? 0 : -1;

@@ -1,0 +1,101 @@
+"""Event loops for coroutines of nodes: the caller's where it has handed one over, else one thread of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from typing import Any, Callable
+
+_lock = threading.Lock()
+_own: _Loop | None = None
+_given = contextvars.ContextVar[Any]("houndstooth_loop", default=None)
+
+
+class _Loop:
+    """A loop and the coroutines that wait to be started on it: many are handed over by one wake-up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.waiting: list[tuple[Any, Any, contextvars.Context]] = []
+        self.woken = False
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, coroutine: Any, completion: Any) -> None:
+        with _lock:
+            self.waiting.append((coroutine, completion, contextvars.copy_context()))
+            if self.woken:
+                return
+            self.woken = True
+        self.loop.call_soon_threadsafe(self._start)
+
+    def _start(self) -> None:
+        with _lock:
+            waiting, self.waiting, self.woken = self.waiting, [], False
+        for coroutine, completion, context in waiting:
+            task = self.loop.create_task(_finish(coroutine, completion), context=context)
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+
+async def _finish(coroutine: Any, completion: Any) -> None:
+    try:
+        result = await coroutine
+    except BaseException as error:
+        completion(None, error)
+        if not isinstance(error, Exception):
+            raise
+    else:
+        completion(result, None)
+
+
+def _own_loop() -> _Loop:
+    global _own
+    if _own is None:
+        with _lock:
+            if _own is None:
+                made = _Loop(asyncio.new_event_loop())
+                threading.Thread(target=made.loop.run_forever, name="houndstooth-async", daemon=True).start()
+                _own = made
+    return _own
+
+
+def _forget() -> None:
+    global _own, _lock
+    _own, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def spawn(coroutine: Any, completion: Any) -> None:
+    """Runs a coroutine; ``completion(result, exception)`` ends its call. Any thread."""
+    if not hasattr(coroutine, "__await__"):
+        completion(coroutine, None)
+        return
+    (_given.get() or _own_loop()).spawn(coroutine, completion)
+
+
+def wait(coroutine: Any) -> Any:
+    """What a coroutine comes to, awaited on the loop; not from the loop's own thread."""
+    done = threading.Event()
+    came: list[Any] = []
+
+    def completion(result: Any, error: BaseException | None) -> None:
+        came.extend((result, error))
+        done.set()
+
+    spawn(coroutine, completion)
+    done.wait()
+    if came[1] is not None:
+        raise came[1]
+    return came[0]
+
+
+async def run_in_thread(function: Callable[[], Any]) -> Any:
+    """Calls a function in a thread whose coroutines run on the caller's loop; cancelling waits for the run's end."""
+    loop = asyncio.get_running_loop()
+    context = contextvars.copy_context()
+    context.run(_given.set, _Loop(loop))
+    return await loop.run_in_executor(None, context.run, function)

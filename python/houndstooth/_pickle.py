@@ -1,0 +1,69 @@
+"""Objects as bytes for other processes: pickle where it suffices, cloudpickle for functions and classes of a script.
+
+Decorated classes travel as the class that they wrap and their options, so that a worker decorates anew.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+from houndstooth._cls import ProxyMeta
+
+_pickler: Any = None
+
+
+def _make_pickler() -> Any:
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, ProxyMeta) and not _importable(obj):
+                return _decorated, (obj.__wrapped__, obj.__ht_options__.given(), obj.__module__, obj.__qualname__)
+            return super().reducer_override(obj)
+
+    return Pickler
+
+
+def _importable(obj: Any) -> bool:
+    import sys
+
+    if obj.__module__ == "__main__" or "<locals>" in obj.__qualname__:
+        return False
+    found: Any = sys.modules.get(obj.__module__)
+    for part in obj.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is obj
+
+
+_made: dict[Any, Any] = {}
+
+
+def _decorated(target: type, options: dict[str, Any], module: str, qualname: str) -> type:
+    from houndstooth._cls import cls
+    from houndstooth._digest import class_hash
+
+    key = (module, qualname, class_hash(target), repr(sorted(options.items())))
+    if key not in _made:
+        _made[key] = cls(**options)(target)
+    return _made[key]
+
+
+def dumps(obj: Any) -> bytes:
+    """Bytes that `loads` makes an equal object of, in any process.
+
+    Raises
+    ------
+    TypeError
+        Something in it cannot leave this process; its type is named.
+    """
+    global _pickler
+    if _pickler is None:
+        _pickler = _make_pickler()
+    out = io.BytesIO()
+    _pickler(out, protocol=5).dump(obj)
+    return out.getvalue()
+
+
+loads = pickle.loads

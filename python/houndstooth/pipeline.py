@@ -1,0 +1,562 @@
+"""Pipelines: nodes wired by name, run lazily, in batches, on any engine."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Callable, Iterable, Iterator, NamedTuple
+
+from houndstooth import _core
+from houndstooth.node import Node, name_of
+
+_MODES = {"zip": False, "product": True}
+_PLAN_FORMATS = {"text": 0, "json": 1, "mermaid": 2, "dot": 3}
+
+
+class GraphResult(NamedTuple):
+    """A pipeline's wiring, by names."""
+
+    output_to_node: dict[str, Any]
+    execution_order: list[Any]
+    root_args: list[str]
+    available_output_names: list[str]
+    dependencies: dict[Any, list[Any]]
+    required_outputs: dict[Any, list[str]]
+
+
+class Failure:
+    """An item that failed, in its place of a map with ``errors="collect"``.
+
+    Attributes
+    ----------
+    item : int
+        Its index in the map.
+    node : str
+        The node that failed.
+    error : BaseException
+        What it raised.
+    """
+
+    __slots__ = ("item", "node", "error")
+
+    def __init__(self, item: int, node: str, error: BaseException) -> None:
+        self.item, self.node, self.error = item, node, error
+
+    def __repr__(self) -> str:
+        return f"Failure(item={self.item}, node={self.node!r}, error={self.error!r})"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class Pipeline:
+    """Nodes wired by name: a parameter that another node's output has the name of is an edge, others are inputs.
+
+    Parameters
+    ----------
+    nodes : list of Node, DualNode, PipelineNode, Pipeline or function
+    engine : engine
+        What runs it; default ``SequentialEngine()``.
+    name : str
+        For messages, traces and pictures.
+
+    Raises
+    ------
+    DependencyError
+        Two nodes have one output.
+    CycleError
+        Nodes need each other; the message has the path.
+    """
+
+    def __init__(self, nodes: Iterable[Any], engine: Any = None, name: str | None = None) -> None:
+        self.nodes = [_as_node(n) for n in nodes]
+        self.engine = engine
+        self.name = name
+        self._bound: dict[str, Any] = {}
+        self._cores: dict[bool, tuple[Any, Any]] = {}
+        self._info: Any = None
+        self._warned: set[str] = set()
+        self._core(False)  # what cannot be wired is told here
+
+    # ---- the library's pipeline ----
+
+    def _stamp(self) -> tuple[Any, ...]:
+        """Changes when a nested pipeline does."""
+        return tuple(n.pipeline._version() for n in self.nodes if isinstance(n, PipelineNode))
+
+    def _version(self) -> tuple[Any, ...]:
+        return (id(self), len(self._bound), tuple(map(id, self._bound.values())), id(self.engine), self._stamp())
+
+    def _core(self, cached: bool) -> Any:
+        """The pipeline in C; with the versions of its nodes where results are to be cached."""
+        made = self._cores.get(cached)
+        stamp = self._stamp()
+        if made and made[1] == stamp:
+            return made[0]
+        core = _core.Pipeline(self.name or "pipeline")
+        try:
+            for n in self.nodes:
+                n._add_to(core, cached)
+            self._info = core.inspect()
+        except ValueError as error:
+            raise _wiring_error(error) from None
+        for name, value in self._bound.items():
+            core.bind(name, value)
+        self._cores[cached] = (core, stamp)
+        return core
+
+    def _holds_instances(self) -> bool:
+        """Whether a body may meet an instance that no input of a run is."""
+        if any(isinstance(v, _core.Instance) for v in self._bound.values()):
+            return True
+        for n in self.nodes:
+            if isinstance(n, PipelineNode):
+                if n.pipeline._holds_instances():
+                    return True
+            elif n._instances():
+                return True
+        return False
+
+    # ---- what it is ----
+
+    @property
+    def id(self) -> str:
+        return f"pipeline_{id(self)}"
+
+    @property
+    def graph(self) -> GraphResult:
+        """Order, edges and names; the same for every order of the list of nodes."""
+        self._core(False)
+        by_name = {n.name: n for n in self.nodes}
+        maker = {output: n for n in self.nodes for output in n.outputs}
+        order = [by_name[name] for name in self._info["nodes"]]
+        dependencies = {n: sorted({maker[a] for a in n.root_args if a in maker}, key=lambda d: d.name) for n in order}
+        return GraphResult(maker, order, list(self.root_args), sorted(maker), dependencies, self._required_outputs(maker))
+
+    def _required_outputs(self, maker: dict[str, Any]) -> dict[Any, list[str]]:
+        read = {a for n in self.nodes for a in n.root_args}
+        required = {}
+        for n in self.nodes:
+            if isinstance(n, PipelineNode):
+                used = [o for o in n.outputs if o in read]
+                required[n] = used if used and len(used) < len(n.outputs) else list(n.outputs)
+        return required
+
+    @property
+    def root_args(self) -> tuple[str, ...]:
+        """Inputs that no node makes, by name, bound ones among them."""
+        self._core(False)
+        return tuple(i["name"] for i in self._info["inputs"])
+
+    @property
+    def available_output_names(self) -> tuple[str, ...]:
+        self._core(False)
+        return tuple(sorted(self._info["outputs"]))
+
+    @property
+    def bound_inputs(self) -> dict[str, Any]:
+        return dict(self._bound)
+
+    @property
+    def unfulfilled_args(self) -> tuple[str, ...]:
+        """Inputs that a run must still bring: neither bound nor defaulted."""
+        self._core(False)
+        return tuple(i["name"] for i in self._info["inputs"] if i["required"] and i["name"] not in self._bound)
+
+    def __repr__(self) -> str:
+        parts = [repr(self.name) if self.name else "Pipeline", f"{len(self.nodes)} nodes"]
+        if self._bound:
+            parts.append(f"bound=[{', '.join(self._bound)}]")
+        needs = self.unfulfilled_args
+        if needs:
+            parts.append(f"needs=[{', '.join(needs)}]")
+        return f"Pipeline({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        return self._core(False).draw(None, list(self._bound), 0, 0, 2, 1, self.name, None)
+
+    # ---- changing ----
+
+    def bind(self, **inputs: Any) -> Pipeline:
+        """Gives inputs values that a run's own override; returns the pipeline.
+
+        Raises
+        ------
+        ValueError
+            Nothing takes an input of that name; the message lists those that there are.
+        """
+        known = self.root_args
+        for name in inputs:
+            if name not in known:
+                raise ValueError(f"nothing takes an input {name!r}; there are {', '.join(known) or 'none'}")
+        self._bound = {**self._bound, **inputs}
+        self._cores = {}
+        return self
+
+    def unbind(self, *names: str) -> Pipeline:
+        """Forgets bound inputs, all of them without a name; returns the pipeline."""
+        self._bound = {k: v for k, v in self._bound.items() if names and k not in names}
+        self._cores = {}
+        return self
+
+    def with_engine(self, engine: Any) -> Pipeline:
+        self.engine = engine
+        return self
+
+    def with_name(self, name: str) -> Pipeline:
+        self.name = name
+        self._cores = {}
+        return self
+
+    def copy(self) -> Pipeline:
+        """Another pipeline of the same nodes, engine, name and bound inputs."""
+        made = Pipeline(self.nodes, self.engine, self.name)
+        made._bound = dict(self._bound)
+        made._cores = {}
+        return made
+
+    def as_node(
+        self,
+        input_mapping: dict[str, str] | None = None,
+        output_mapping: dict[str, str] | None = None,
+        map_over: str | Iterable[str] | None = None,
+        map_mode: str = "zip",
+        name: str | None = None,
+        cache: bool = True,
+    ) -> PipelineNode:
+        """The pipeline as a node of another one.
+
+        Parameters
+        ----------
+        input_mapping : {outer: inner}
+        output_mapping : {inner: outer}
+            Only these outputs are shown then.
+        map_over : str or list of str
+            Outer names whose elements are the items; each output becomes a list, empty for no items.
+        map_mode : "zip" or "product"
+        name : str
+            Default: the pipeline's.
+        """
+        return PipelineNode(self, input_mapping, output_mapping, map_over, map_mode, name, cache)
+
+    # ---- running ----
+
+    def run(
+        self, inputs: dict[str, Any] | None = None, output_name: Any = None, engine: Any = None
+    ) -> dict[str, Any]:
+        """Runs once.
+
+        Parameters
+        ----------
+        inputs : dict
+            Values by name; they override bound ones.
+        output_name : str or list of str
+            Only these outputs, and only the nodes and inputs that they need.
+        engine : engine
+            For this run only.
+
+        Returns
+        -------
+        dict
+            The nodes' outputs, in the order in which they ran.
+
+        Raises
+        ------
+        ValueError
+            An input is missing (all of them are named) or an output is unknown (the choices are named).
+        """
+        outputs = _names(output_name)
+        if outputs is not None and not outputs:
+            return {}
+        return _engine_of(engine or self.engine)._run(self, dict(inputs or {}), outputs, Request())
+
+    def map(
+        self,
+        inputs: dict[str, Any] | None = None,
+        map_over: str | Iterable[str] | None = None,
+        map_mode: str = "zip",
+        output_name: Any = None,
+        engine: Any = None,
+        errors: str = "raise",
+    ) -> list[Any]:
+        """Runs for every item; the results in input order.
+
+        Parameters
+        ----------
+        inputs : dict
+        map_over : str or list of str
+            Inputs whose elements are the items: lists, tuples, ranges, arrays, Series, any iterable.
+        map_mode : "zip" or "product"
+            Element by element, lengths must agree; or every combination, the last listed varies fastest.
+        output_name, engine
+            As of `run`.
+        errors : "raise" or "collect"
+            A `Failure` stands in the place of each item that fails, instead of an exception.
+
+        Returns
+        -------
+        list of dict
+        """
+        request = Request(map_over=self._over(map_over), product=_mode(map_mode), collect=_collect(errors))
+        outputs = _names(output_name)
+        results = _engine_of(engine or self.engine)._run(self, dict(inputs or {}), outputs, request)
+        return _with_failures(results) if request.collect else results
+
+    def stream(
+        self,
+        inputs: dict[str, Any] | None = None,
+        map_over: str | Iterable[str] | None = None,
+        map_mode: str = "zip",
+        output_name: Any = None,
+        engine: Any = None,
+        errors: str = "raise",
+    ) -> Iterator[Any]:
+        """Results of `map` one by one, in order, as soon as each is there; no more than a window is kept."""
+        from houndstooth._stream import stream
+
+        request = Request(map_over=self._over(map_over), product=_mode(map_mode), collect=_collect(errors))
+        return stream(self, dict(inputs or {}), _names(output_name), _engine_of(engine or self.engine), request)
+
+    async def arun(
+        self, inputs: dict[str, Any] | None = None, output_name: Any = None, engine: Any = None
+    ) -> dict[str, Any]:
+        """`run` for callers with an event loop: coroutines of the pipeline run on it."""
+        from houndstooth._loop import run_in_thread
+
+        return await run_in_thread(lambda: self.run(inputs, output_name, engine))
+
+    async def amap(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """`map` for callers with an event loop: coroutines of the pipeline run on it."""
+        from houndstooth._loop import run_in_thread
+
+        return await run_in_thread(lambda: self.map(*args, **kwargs))
+
+    def _over(self, map_over: Any) -> tuple[str, ...]:
+        over = _names(map_over)
+        if not over:
+            raise ValueError(f"map needs map_over: the inputs whose elements are the items, of {', '.join(self.root_args)}")
+        return tuple(over)
+
+    def _known(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Inputs that something takes; others are warned of once."""
+        self._core(False)
+        known = {i["name"] for i in self._info["inputs"]}
+        if inputs.keys() <= known:
+            return inputs
+        made = set(self._info["outputs"])
+        kept = {}
+        for name, value in inputs.items():
+            if name in known or name in made:
+                kept[name] = value
+            elif name not in self._warned:
+                self._warned.add(name)
+                text = f"nothing in {self.name or 'the pipeline'} takes the input {name!r}"
+                warnings.warn(text, UserWarning, stacklevel=_outside())
+        return kept
+
+    # ---- seeing ----
+
+    def explain(self, inputs: Iterable[str] | None = None, output_name: Any = None, format: str = "text") -> str:
+        """What would run: steps in order, what is batched, what is mapped; "text", "json", "mermaid" or "dot"."""
+        if format not in _PLAN_FORMATS:
+            raise ValueError(f"format is one of {', '.join(_PLAN_FORMATS)}, not {format!r}")
+        given = list(self.root_args) if inputs is None else list(inputs)
+        text = self._core(False).plan(_names(output_name), given, _PLAN_FORMATS[format])
+        return text + "".join(self._lifted()) if format == "text" else text
+
+    def _lifted(self) -> Iterator[str]:
+        for n in self.nodes:
+            if isinstance(n, PipelineNode):
+                yield from n.pipeline._lifted()
+            else:
+                for line in n._lifted:
+                    yield f"{n.name}: {line}\n"
+
+    def visualize(
+        self,
+        filename: str | None = None,
+        depth: int | None = 1,
+        orient: str = "TB",
+        style: str = "default",
+        title: str | None = None,
+        run: Any = None,
+        format: str | None = None,
+        **ignored: Any,
+    ) -> Any:
+        """A picture of the pipeline; see `houndstooth.viz.visualize`."""
+        from houndstooth.viz import visualize
+
+        return visualize(self, filename, depth, orient, style, title, run, format, **ignored)
+
+
+class Request(NamedTuple):
+    """What a run is asked beside inputs and outputs."""
+
+    map_over: tuple[str, ...] | None = None
+    product: bool = False
+    collect: bool = False
+    result: Any = None
+
+
+class PipelineNode:
+    """A pipeline as a node, made by `Pipeline.as_node`. Called with outer inputs it runs with its own engine."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        input_mapping: dict[str, str] | None = None,
+        output_mapping: dict[str, str] | None = None,
+        map_over: Any = None,
+        map_mode: str = "zip",
+        name: str | None = None,
+        cache: bool = True,
+    ) -> None:
+        self.pipeline = pipeline
+        self.input_mapping = dict(input_mapping or {})
+        self.output_mapping = dict(output_mapping or {})
+        self.map_over = tuple(_names(map_over) or ())
+        self.map_mode = map_mode
+        self.name = name or pipeline.name or "pipeline"
+        self.cache = cache
+        _mode(map_mode)
+        self._check()
+
+    def _check(self) -> None:
+        inner, outputs = self.pipeline.root_args, self.pipeline.available_output_names
+        for outer, name in self.input_mapping.items():
+            if name not in inner:
+                raise ValueError(
+                    f"'{self.name}': input_mapping {{{outer!r}: {name!r}}}: the pipeline has no input {name!r}; "
+                    f"there are {', '.join(inner)}"
+                )
+        for name in self.output_mapping:
+            if name not in outputs:
+                raise ValueError(
+                    f"'{self.name}': output_mapping names {name!r}, which is no output; there are {', '.join(outputs)}"
+                )
+        for name in self.map_over:
+            if name not in self.root_args and self.input_mapping.get(name, name) not in inner:
+                raise ValueError(
+                    f"'{self.name}': map_over names {name!r}, which is no input; there are {', '.join(self.root_args)}"
+                )
+
+    @property
+    def root_args(self) -> tuple[str, ...]:
+        """Outer names of the inputs that it asks for."""
+        back = {inner: outer for outer, inner in self.input_mapping.items()}
+        names = [back.get(n, n) for n in self.pipeline.root_args if n not in self.pipeline._bound]
+        return tuple(names + [n for n in self.map_over if n not in names])
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        if self.output_mapping:
+            return tuple(self.output_mapping.values())
+        return self.pipeline.available_output_names
+
+    @property
+    def output_name(self) -> tuple[str, ...]:
+        return self.outputs
+
+    @property
+    def bound_inputs(self) -> dict[str, Any]:
+        return self.pipeline.bound_inputs
+
+    @property
+    def unfulfilled_args(self) -> tuple[str, ...]:
+        back = {inner: outer for outer, inner in self.input_mapping.items()}
+        return tuple(back.get(n, n) for n in self.pipeline.unfulfilled_args)
+
+    def _instances(self) -> bool:
+        return self.pipeline._holds_instances()
+
+    def _add_to(self, core: Any, cached: bool) -> None:
+        engine = self.pipeline.engine
+        own = _engine_of(engine)._settings() if engine is not None else None
+        core.add_pipeline(
+            self.pipeline._core(cached and self.cache),
+            self.name,
+            self.input_mapping or None,
+            self.output_mapping or None,
+            self.map_over or None,
+            _mode(self.map_mode),
+            own,
+        )
+
+    def __call__(self, **inputs: Any) -> dict[str, Any]:
+        outer = Pipeline([self], engine=self.pipeline.engine)
+        return outer.run(inputs=inputs)
+
+    def __repr__(self) -> str:
+        over = f", map_over={list(self.map_over)}" if self.map_over else ""
+        return f"PipelineNode({self.name}({', '.join(self.root_args)}) -> {', '.join(self.outputs)}{over})"
+
+
+# ---- helpers ----
+
+
+def _as_node(made: Any) -> Any:
+    if isinstance(made, (Node, PipelineNode)):
+        return made
+    if isinstance(made, Pipeline):
+        return made.as_node()
+    if callable(made) and not isinstance(made, type):
+        return Node(made)
+    raise TypeError(f"a node, pipeline or function is wanted, not a {type(made).__name__}: {made!r}")
+
+
+def _names(names: Any) -> list[str] | None:
+    if names is None:
+        return None
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _mode(mode: str) -> bool:
+    if mode not in _MODES:
+        raise ValueError(f"map_mode is 'zip' or 'product', not {mode!r}")
+    return _MODES[mode]
+
+
+def _collect(errors: str) -> bool:
+    if errors not in ("raise", "collect"):
+        raise ValueError(f"errors is 'raise' or 'collect', not {errors!r}")
+    return errors == "collect"
+
+
+def _with_failures(results: list[Any]) -> list[Any]:
+    made = []
+    for r in results:
+        failed = getattr(r, "_failure", None) if isinstance(r, _core.Value) else None
+        made.append(Failure(*failed) if failed else r)
+    return made
+
+
+def _outside() -> int:
+    """The number of frames up to the first one outside this package, for warnings."""
+    import sys
+
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "houndstooth":
+        frame = frame.f_back
+        level += 1
+    return level
+
+
+def _wiring_error(error: ValueError) -> Exception:
+    from houndstooth.exceptions import CycleError, DependencyError
+
+    text = str(error)
+    if "cycle" in text:
+        return CycleError(text)
+    if "two nodes" in text or "already" in text:
+        return DependencyError(text)
+    return error
+
+
+def _engine_of(engine: Any) -> Any:
+    from houndstooth.engines import default_engine, foreign_engine
+
+    if engine is None:
+        return default_engine()
+    return engine if hasattr(engine, "_run") else foreign_engine(engine)
+
+
+__all__ = ["Failure", "GraphResult", "Pipeline", "PipelineNode", "Callable", "name_of"]

@@ -1,0 +1,5 @@
+"""`PipelineNode`, where HyperNodes has it."""
+
+from houndstooth.pipeline import PipelineNode
+
+__all__ = ["PipelineNode"]
