@@ -112,9 +112,10 @@ HT_API void ht_allocator_set(ht_allocator_fn fn, void *ud);
 /*
  * For programs whose threads call the library with a lock of their own held, an interpreter's: `leave` lets it go
  * before a thread waits for another one, and `enter` takes it again afterwards, given what `leave` returned. Both are
- * called on the waiting thread. NULL, NULL: none. To be set before threads start.
+ * called on the waiting thread. `ending` is called by each thread of the library's own, as the last thing that it does.
+ * NULL: none. To be set before threads start.
  */
-HT_API void ht_blocking_set(void *(*leave)(void), void (*enter)(void *left));
+HT_API void ht_blocking_set(void *(*leave)(void), void (*enter)(void *left), void (*ending)(void));
 
 typedef enum ht_log_level { HT_LOG_WARNING, HT_LOG_INFO } ht_log_level;
 

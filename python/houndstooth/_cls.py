@@ -26,7 +26,8 @@ class MethodOptions:
             known |= {"batch_size", "row", "over", "broadcast"}
         for name in given:
             if name not in known:
-                raise TypeError(f"method{'.batch' if batch else ''}() has no option {name!r}; there are {sorted(known)}")
+                what = "method.batch()" if batch else "method()"
+                raise TypeError(f"{what} has no option {name!r}; there are {sorted(known)}")
         size = given.get("batch_size")
         if size is not None and (not isinstance(size, int) or size < 1):
             raise ValueError(f"batch_size is at least 1, not {size!r}")
@@ -48,8 +49,8 @@ class _Method:
     def batch(self, function: Callable | None = None, **options: Any) -> Any:
         """Marks a method that works on many rows at once: its first parameter is a Series of them.
 
-        A method named ``X_batch`` or ``batch_X`` is the batch form of ``X`` where their other parameters agree: calls of
-        ``X`` from nodes are gathered and made by it.
+        A method named ``X_batch`` or ``batch_X`` is the batch form of ``X`` where their other parameters agree: calls
+        of ``X`` from nodes are gathered and made by it.
 
         Parameters
         ----------

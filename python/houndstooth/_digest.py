@@ -41,7 +41,8 @@ def _is_users(module: str | None) -> bool:
 def _add_code(h: Any, code: CodeType) -> None:
     h.update(b"code")
     h.update(code.co_code)
-    h.update(repr((code.co_names, code.co_varnames, code.co_freevars, code.co_argcount, code.co_kwonlyargcount)).encode())
+    counts = (code.co_argcount, code.co_kwonlyargcount)
+    h.update(repr((code.co_names, code.co_varnames, code.co_freevars, counts)).encode())
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             _add_code(h, constant)
@@ -133,8 +134,8 @@ def _value_digest(value: Any) -> bytes:
 def key_of(value: Any) -> Any:
     """What stands for an object of an unknown class in a key: plain containers of what makes it equal to another.
 
-    In this order: its ``__cache_key__()``, the fields of a dataclass, the code of a function or class, a set's elements,
-    its attributes, its pickled form.
+    In this order: its ``__cache_key__()``, the fields of a dataclass, the code of a function or class, a set's
+    elements, its attributes, its pickled form.
 
     Raises
     ------

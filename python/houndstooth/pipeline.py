@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Callable, Iterable, Iterator, NamedTuple
 
 from houndstooth import _core
@@ -71,7 +70,9 @@ class Pipeline:
         self.nodes = [_as_node(n) for n in nodes]
         self.engine = engine
         self.name = name
+        self._nested = [n for n in self.nodes if isinstance(n, PipelineNode)]
         self._bound: dict[str, Any] = {}
+        self._meets: bool | None = None
         self._cores: dict[bool, tuple[Any, Any]] = {}
         self._info: Any = None
         self._warned: set[str] = set()
@@ -81,7 +82,7 @@ class Pipeline:
 
     def _stamp(self) -> tuple[Any, ...]:
         """Changes when a nested pipeline does."""
-        return tuple(n.pipeline._version() for n in self.nodes if isinstance(n, PipelineNode))
+        return tuple([n.pipeline._version() for n in self._nested]) if self._nested else ()
 
     def _version(self) -> tuple[Any, ...]:
         return (id(self), len(self._bound), tuple(map(id, self._bound.values())), id(self.engine), self._stamp())
@@ -97,6 +98,7 @@ class Pipeline:
             for n in self.nodes:
                 n._add_to(core, cached)
             self._info = core.inspect()
+            self._known_names = {i["name"] for i in self._info["inputs"]}
         except ValueError as error:
             raise _wiring_error(error) from None
         for name, value in self._bound.items():
@@ -108,13 +110,9 @@ class Pipeline:
         """Whether a body may meet an instance that no input of a run is."""
         if any(isinstance(v, _core.Instance) for v in self._bound.values()):
             return True
-        for n in self.nodes:
-            if isinstance(n, PipelineNode):
-                if n.pipeline._holds_instances():
-                    return True
-            elif n._instances():
-                return True
-        return False
+        if self._meets is None:
+            self._meets = any(n._instances() for n in self.nodes if not isinstance(n, PipelineNode))
+        return self._meets or any(n.pipeline._holds_instances() for n in self._nested)
 
     # ---- what it is ----
 
@@ -130,7 +128,8 @@ class Pipeline:
         maker = {output: n for n in self.nodes for output in n.outputs}
         order = [by_name[name] for name in self._info["nodes"]]
         dependencies = {n: sorted({maker[a] for a in n.root_args if a in maker}, key=lambda d: d.name) for n in order}
-        return GraphResult(maker, order, list(self.root_args), sorted(maker), dependencies, self._required_outputs(maker))
+        required = self._required_outputs(maker)
+        return GraphResult(maker, order, list(self.root_args), sorted(maker), dependencies, required)
 
     def _required_outputs(self, maker: dict[str, Any]) -> dict[Any, list[str]]:
         read = {a for n in self.nodes for a in n.root_args}
@@ -333,24 +332,24 @@ class Pipeline:
     def _over(self, map_over: Any) -> tuple[str, ...]:
         over = _names(map_over)
         if not over:
-            raise ValueError(f"map needs map_over: the inputs whose elements are the items, of {', '.join(self.root_args)}")
+            known = ", ".join(self.root_args)
+            raise ValueError(f"map needs map_over: the inputs whose elements are the items, of {known}")
         return tuple(over)
 
     def _known(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Inputs that something takes; others are warned of once."""
         self._core(False)
-        known = {i["name"] for i in self._info["inputs"]}
-        if inputs.keys() <= known:
+        if inputs.keys() <= self._known_names:
             return inputs
         made = set(self._info["outputs"])
-        kept = {}
-        for name, value in inputs.items():
-            if name in known or name in made:
-                kept[name] = value
-            elif name not in self._warned:
-                self._warned.add(name)
-                text = f"nothing in {self.name or 'the pipeline'} takes the input {name!r}"
-                warnings.warn(text, UserWarning, stacklevel=_outside())
+        kept = {k: v for k, v in inputs.items() if k in self._known_names or k in made}
+        unused = sorted(inputs.keys() - kept.keys() - self._warned)
+        if unused:
+            self._warned.update(unused)
+            import warnings
+
+            text = f"nothing in {self.name or 'the pipeline'} takes {', '.join(map(repr, unused))}"
+            warnings.warn(text, UserWarning, stacklevel=_outside())
         return kept
 
     # ---- seeing ----

@@ -7,8 +7,7 @@
 #include "py_core.h"
 
 typedef struct completion {
-    PyObject_HEAD
-    ht_completion *completion; /* NULL: ended */
+    PyObject_HEAD ht_completion *completion; /* NULL: ended */
     Py_ssize_t n_outputs;
 } completion;
 static PyTypeObject *completion_type;

@@ -110,9 +110,9 @@ static ht_status body_batch(void *self, size_t n, const ht_column *in, ht_value 
     } else if (result) {
         PyObject *columns = PySequence_Tuple(result);
         const Py_ssize_t n_columns = columns ? PyTuple_Size(columns) : -1;
-        status = !columns                        ? hp_fail(err)
+        status = !columns                       ? hp_fail(err)
                  : n_columns == body->n_outputs ? HT_OK
-                                                 : fail_length(n_columns, body->n_outputs, err);
+                                                : fail_length(n_columns, body->n_outputs, err);
         for (Py_ssize_t o = 0; status == HT_OK && o < n_columns; o++)
             status = hp_take_rows(PyTuple_GetItem(columns, o), n, out[o], err);
         Py_XDECREF(columns);
@@ -237,19 +237,21 @@ static PyObject *body_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)body;
 }
 
-static PyMemberDef body_members[] = {{"function", Py_T_OBJECT_EX, FIELD(function), Py_READONLY, NULL},
-                                     {"batch", Py_T_OBJECT_EX, FIELD(batch), Py_READONLY, NULL},
-                                     {"parks", Py_T_BOOL, FIELD(parks), 0, "Whether its globals or closure hold instances."},
-                                     {NULL, 0, 0, 0, NULL}};
+static PyMemberDef body_members[] = {
+    {"function", Py_T_OBJECT_EX, FIELD(function), Py_READONLY, NULL},
+    {"batch", Py_T_OBJECT_EX, FIELD(batch), Py_READONLY, NULL},
+    {"parks", Py_T_BOOL, FIELD(parks), 0, "Whether its globals or closure hold instances."},
+    {NULL, 0, 0, 0, NULL}};
 static PyType_Slot body_slots[] = {{Py_tp_new, HP_SLOT(body_new)},
                                    {Py_tp_dealloc, HP_SLOT(body_dealloc)},
                                    {Py_tp_traverse, HP_SLOT(body_traverse)},
                                    {Py_tp_clear, HP_SLOT(body_clear)},
                                    {Py_tp_members, body_members},
-                                   {Py_tp_doc, "Body(function, params, n_positional, n_outputs, batch=None, "
-                                               "is_async=False, parks=False, as_series=True, coalesce=True)\n\nA function "
-                                               "as a node's work: its parameters' names, the first n_positional of "
-                                               "which go by position."},
+                                   {Py_tp_doc,
+                                    "Body(function, params, n_positional, n_outputs, batch=None, "
+                                    "is_async=False, parks=False, as_series=True, coalesce=True)\n\nA function "
+                                    "as a node's work: its parameters' names, the first n_positional of "
+                                    "which go by position."},
                                    {0, NULL}};
 static PyType_Spec body_spec = {"houndstooth._core.Body", sizeof(hp_body), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
                                 body_slots};

@@ -96,23 +96,16 @@ static ht_status rows_of_object(const void *object, ht_value *out, ht_error *err
     return status;
 }
 
-const ht_type hp_object_type = {HT_DESC(ht_type),
-                                .name = "python.object",
-                                .release = release_object,
-                                .digest = hp_object_digest,
-                                .encode = hp_object_encode,
-                                .decode = hp_object_decode,
-                                .describe = describe_object,
-                                .same = same_object,
-                                .hash = hash_object,
-                                .rows = rows_of_object};
+const ht_type hp_object_type = {
+    HT_DESC(ht_type),           .name = "python.object",    .release = release_object,   .digest = hp_object_digest,
+    .encode = hp_object_encode, .decode = hp_object_decode, .describe = describe_object, .same = same_object,
+    .hash = hash_object,        .rows = rows_of_object};
 
 /* ---- into values ---- */
 
 /* A native value that Python code only passes on: what another native node made of it stays as it is. */
 typedef struct native_value {
-    PyObject_HEAD
-    ht_value value;
+    PyObject_HEAD ht_value value;
 } native_value;
 
 ht_status hp_wrap(PyObject *object, ht_value *out, ht_error *err)
@@ -341,8 +334,7 @@ static ht_status native_of(PyObject *object, int depth, ht_value *out, ht_error 
         const char *text = PyUnicode_AsUTF8AndSize(object, &len);
         return text ? ht_value_string((ht_text){text, (size_t)len}, out, err) : hp_fail(err);
     }
-    if (PyBytes_Check(object))
-        return ht_value_bytes(PyBytes_AsString(object), (size_t)PyBytes_Size(object), out, err);
+    if (PyBytes_Check(object)) return ht_value_bytes(PyBytes_AsString(object), (size_t)PyBytes_Size(object), out, err);
     if (PyList_Check(object) || PyTuple_Check(object)) return native_list(object, depth, out, err);
     if (PyDict_Check(object)) return native_struct(object, depth, out, err);
     if (PyFloat_Check(object)) {

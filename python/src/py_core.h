@@ -1,8 +1,8 @@
 /*
  * py_core.h - what the files of the extension share.
  *
- * Values: a Python object goes through a pipeline as it is, by reference: None, bool, int of 64 bits and float inside an
- * ht_value, everything else as an opaque object of type "python.object". Values that native code makes become Python
+ * Values: a Python object goes through a pipeline as it is, by reference: None, bool, int of 64 bits and float inside
+ * an ht_value, everything else as an opaque object of type "python.object". Values that native code makes become Python
  * objects where Python reads them, and the other way round (py_convert.c).
  * The GIL: whoever enters from Python holds it, and keeps it through the whole run; the library lets it go wherever a
  * thread waits (ht_blocking_set), and threads of the library take it for each call of Python. `hp_held` says whether
@@ -36,13 +36,13 @@ enum { HP_MAX_INPUTS = 64 };
 typedef struct hp_globals {
     PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
         *value_type, *cache_type, *trace_type, *frame_type, *expr_type;
-    PyObject *causes;     /* {number: exception} of runs under way */
-    PyObject *dumps;      /* cloudpickle's, from the first use on */
-    PyObject *loads;      /* pickle's */
-    PyObject *cancelled;  /* exception class, a BaseException: raised at the call of a body that is given up */
-    PyObject *spawn;      /* function(coroutine, completion): runs a coroutine on the loop of the run */
-    PyObject *cache_key;  /* function(object): what stands for an object of an unknown class */
-    PyObject *to_series;  /* function(sequence): a Series of it */
+    PyObject *causes;    /* {number: exception} of runs under way */
+    PyObject *dumps;     /* cloudpickle's, from the first use on */
+    PyObject *loads;     /* pickle's */
+    PyObject *cancelled; /* exception class, a BaseException: raised at the call of a body that is given up */
+    PyObject *spawn;     /* function(coroutine, completion): runs a coroutine on the loop of the run */
+    PyObject *cache_key; /* function(object): what stands for an object of an unknown class */
+    PyObject *to_series; /* function(sequence): a Series of it */
     PyObject *str_run, *str_append, *str_name;
 } hp_globals;
 extern hp_globals hp;
@@ -66,14 +66,14 @@ static inline bool hp_enter(void)
 }
 static inline void hp_leave(bool before) { hp_held = before; }
 /* Around long native work, which no Python is called in. */
-#define HP_NATIVE_BEGIN                         \
-    {                                           \
-        const bool hp_was_held_ = hp_held;      \
+#define HP_NATIVE_BEGIN                              \
+    {                                                \
+        const bool hp_was_held_ = hp_held;           \
         PyThreadState *hp_ts_ = PyEval_SaveThread(); \
         hp_held = false;
-#define HP_NATIVE_END              \
-        PyEval_RestoreThread(hp_ts_); \
-        hp_held = hp_was_held_;    \
+#define HP_NATIVE_END             \
+    PyEval_RestoreThread(hp_ts_); \
+    hp_held = hp_was_held_;       \
     }
 int hp_gil_init(void);
 
@@ -121,13 +121,12 @@ ht_status hp_object_decode(const void *data, size_t len, ht_registry *registry, 
 
 /* ---- py_body.c: Python functions as forms of nodes ---- */
 typedef struct hp_body {
-    PyObject_HEAD
-    PyObject *function, *batch; /* batch: of a dual node, else NULL */
-    PyObject *kwnames;          /* names of parameters that go by keyword, behind the others; NULL: none */
+    PyObject_HEAD PyObject *function, *batch; /* batch: of a dual node, else NULL */
+    PyObject *kwnames; /* names of parameters that go by keyword, behind the others; NULL: none */
     Py_ssize_t n_positional, n_params, n_outputs;
-    bool is_async, parks;      /* parks: instances are in its closure or globals */
-    bool as_series;            /* what batch is given */
-    bool coalesce;             /* its calls of instances may stop it */
+    bool is_async, parks; /* parks: instances are in its closure or globals */
+    bool as_series;       /* what batch is given */
+    bool coalesce;        /* its calls of instances may stop it */
 } hp_body;
 /* The forms of a body by what it is. */
 ht_forms hp_body_forms(const hp_body *body);
@@ -172,8 +171,7 @@ int hp_store_init(PyObject *module);
 /* Settings of a nested pipeline out of an Engine. */
 void hp_nested_settings(PyObject *engine, ht_nested_run *out);
 typedef struct hp_pipeline {
-    PyObject_HEAD
-    ht_pipeline *pipeline;
+    PyObject_HEAD ht_pipeline *pipeline;
     PyObject *keep; /* list of what its nodes borrow */
 } hp_pipeline;
 int hp_pipeline_init(PyObject *module);

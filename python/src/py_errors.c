@@ -78,8 +78,8 @@ static void describe(PyObject *exception, ht_error *err)
     PyObject *text = PyObject_Str(exception);
     const char *n = name ? PyUnicode_AsUTF8AndSize(name, NULL) : NULL;
     const char *t = text ? PyUnicode_AsUTF8AndSize(text, NULL) : NULL;
-    (void)PyOS_snprintf(err->message, sizeof err->message, "%.100s%s%.800s", n ? n : "an exception", t && *t ? ": " : "",
-                        t ? t : "");
+    (void)PyOS_snprintf(err->message, sizeof err->message, "%.100s%s%.800s", n ? n : "an exception",
+                        t && *t ? ": " : "", t ? t : "");
     for (char *at = err->message; *at; at++)
         if ((unsigned char)*at < 0x20) *at = ' ';
     PyErr_Clear();
@@ -171,7 +171,7 @@ PyObject *hp_exception_of(const ht_error *err)
     PyErr_Clear();
     const size_t status = (size_t)err->status;
     PyObject *type = status < sizeof exceptions / sizeof exceptions[0] && exceptions[status] ? exceptions[status]
-                                                                                            : PyExc_RuntimeError;
+                                                                                             : PyExc_RuntimeError;
     exception = PyObject_CallFunction(type, "s", err->message[0] ? err->message : ht_status_text(err->status));
     return exception ? exception : take_exception();
 }
@@ -206,9 +206,9 @@ int hp_errors_init(PyObject *module)
     /* FileNotFoundError fits files; names that are not there are ValueErrors in what HyperNodes does. */
     Py_XSETREF(exceptions[HT_NOT_FOUND], Py_NewRef(PyExc_ValueError));
     Py_XSETREF(exceptions[HT_EXISTS], Py_NewRef(PyExc_ValueError));
-    hp.cancelled = PyErr_NewExceptionWithDoc("houndstooth.Cancelled",
-                                             "Raised inside a node whose run was given up, at the call that it waits for.",
-                                             PyExc_BaseException, NULL);
+    hp.cancelled = PyErr_NewExceptionWithDoc(
+        "houndstooth.Cancelled", "Raised inside a node whose run was given up, at the call that it waits for.",
+        PyExc_BaseException, NULL);
     if (!hp.cancelled) return -1;
     return PyModule_AddObjectRef(module, "Cancelled", hp.cancelled);
 }

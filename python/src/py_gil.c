@@ -8,16 +8,14 @@
  */
 #include "py_core.h"
 
-#include <pthread.h>
-
 _Thread_local bool hp_held;
-static pthread_key_t thread_end;
+static _Thread_local bool has_state; /* made by the first call of Python on a thread of the library's */
 
 /* The thread state that the first call of Python made: counted once by its making, once here. */
-static void end_thread(void *unused)
+static void end_thread(void)
 {
-    (void)unused;
-    if (!Py_IsInitialized()) return;
+    if (!has_state || !Py_IsInitialized()) return;
+    has_state = false;
     (void)PyGILState_Ensure();
     PyGILState_Release(PyGILState_LOCKED);
     PyGILState_Release(PyGILState_UNLOCKED);
@@ -30,7 +28,7 @@ hp_gil hp_gil_take(void)
     const PyGILState_STATE state = PyGILState_Ensure();
     hp_held = true;
     if (!is_new) return state == PyGILState_LOCKED ? HP_GIL_NESTED : HP_GIL_TAKEN;
-    (void)pthread_setspecific(thread_end, &thread_end);
+    has_state = true;
     return HP_GIL_FIRST;
 }
 
@@ -59,7 +57,6 @@ static void enter(void *left)
 
 int hp_gil_init(void)
 {
-    (void)pthread_key_create(&thread_end, end_thread);
-    ht_blocking_set(leave, enter);
+    ht_blocking_set(leave, enter, end_thread);
     return 0;
 }

@@ -2,8 +2,8 @@
  * py_instance.c - Python classes as classes of the library, and the proxies that stand for their instances.
  *
  * A Class describes the methods of a Python class once. Its instances are specs: the tuple (Class, args, kwargs) that
- * `init` makes the live object of, at the first call, wherever that is. A live object is an hp_object: the Python object
- * with a pair {object, method} for each method, because the library hands one pointer to a form.
+ * `init` makes the live object of, at the first call, wherever that is. A live object is an hp_object: the Python
+ * object with a pair {object, method} for each method, because the library hands one pointer to a form.
  * Each method X with a batch form XB is there as X (rows that gather), "X:row", XB (one direct call, arguments as
  * given) and "XB:batch"; "(get)", "(set)" and "(call)" reach everything else of an object, also in another process.
  * A Method is the descriptor in the proxy's class: called, it binds arguments by its signature and then stops the body
@@ -24,13 +24,12 @@ typedef struct hp_method {
 } hp_method;
 
 typedef struct hp_class {
-    PyObject_HEAD
-    ht_class desc;
-    ht_method *methods;  /* [desc.n_methods] */
-    hp_method *python;   /* [desc.n_methods] */
-    PyObject *target;    /* the Python class */
-    PyObject *proxy;     /* the class of proxies, borrowed: it holds this; NULL before it is made */
-    PyObject *keep;      /* the description it was made of */
+    PyObject_HEAD ht_class desc;
+    ht_method *methods; /* [desc.n_methods] */
+    hp_method *python;  /* [desc.n_methods] */
+    PyObject *target;   /* the Python class */
+    PyObject *proxy;    /* the class of proxies, borrowed: it holds this; NULL before it is made */
+    PyObject *keep;     /* the description it was made of */
     PyObject *name, *version;
     uint64_t failure; /* cause of a failed init, kept */
 } hp_class;
@@ -45,8 +44,7 @@ typedef struct hp_object {
 } hp_object;
 
 typedef struct hp_instance {
-    PyObject_HEAD
-    ht_instance *instance;
+    PyObject_HEAD ht_instance *instance;
     PyObject *spec; /* (Class, args, kwargs); NULL of a class written in C */
     PyObject *weak;
 } hp_instance;
@@ -73,8 +71,7 @@ static ht_status init_object(void **self, ht_value args, ht_error *err)
     } else {
         object->self = made;
         object->cls = (hp_class *)Py_NewRef((PyObject *)cls);
-        for (size_t i = 0; i < cls->desc.n_methods; i++)
-            object->pairs[i] = (struct pair){object, &cls->python[i]};
+        for (size_t i = 0; i < cls->desc.n_methods; i++) object->pairs[i] = (struct pair){object, &cls->python[i]};
         *self = object;
     }
     hp_gil_give(gil);
@@ -211,9 +208,8 @@ static ht_status method_batch(void *self, size_t n, const ht_column *in, ht_valu
         if (!args[made + 2]) break;
     }
     if (made == m->n_params)
-        result = PyObject_Vectorcall(m->batch, args + 1,
-                                     (size_t)(m->batch_positional + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                     m->batch_kwnames);
+        result = PyObject_Vectorcall(
+            m->batch, args + 1, (size_t)(m->batch_positional + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, m->batch_kwnames);
     for (Py_ssize_t i = 0; i < made; i++) Py_DECREF(args[i + 2]);
     if (result && PyCoro_CheckExact(result)) result = run_coroutine(result);
     const ht_status status = result ? hp_take_rows(result, n, out[0], err) : hp_fail(err);
@@ -413,8 +409,8 @@ static PyObject *class_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     cls->keep = Py_NewRef(methods);
     cls->name = Py_NewRef(name);
     cls->version = Py_NewRef(version);
-    cls->desc = (ht_class){HT_DESC(ht_class),        .init = init_object,
-                           .fini = fini_object,      .max_concurrency = max_concurrency,
+    cls->desc = (ht_class){HT_DESC(ht_class),          .init = init_object,
+                           .fini = fini_object,        .max_concurrency = max_concurrency,
                            .use_process = use_process, .gpus = gpus};
     PyObject_GC_Track((PyObject *)cls);
     cls->desc.name = hp_text(name, "a class's name");
@@ -457,8 +453,8 @@ static PyType_Slot class_slots[] = {{Py_tp_new, HP_SLOT(class_new)},
                                     {Py_tp_doc, "Class(target, name, methods, max_concurrency=0, use_process=False, "
                                                 "gpus=0, version=None)"},
                                     {0, NULL}};
-static PyType_Spec class_spec = {"houndstooth._core.Class", sizeof(hp_class), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                 class_slots};
+static PyType_Spec class_spec = {"houndstooth._core.Class", sizeof(hp_class), 0,
+                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, class_slots};
 
 /* ---- proxies ---- */
 
@@ -620,9 +616,8 @@ static PyMemberDef instance_members[] = {
     {"_spec", Py_T_OBJECT_EX, offsetof(hp_instance, spec), Py_READONLY, "(Class, args, kwargs)"},
     {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(hp_instance, weak), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-static PyMethodDef instance_methods[] = {{"_call", instance_call, METH_VARARGS, NULL},
-                                         {"_stats", instance_stats, METH_NOARGS, NULL},
-                                         {NULL, NULL, 0, NULL}};
+static PyMethodDef instance_methods[] = {
+    {"_call", instance_call, METH_VARARGS, NULL}, {"_stats", instance_stats, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
 static PyType_Slot instance_slots[] = {{Py_tp_new, HP_SLOT(instance_new)},
                                        {Py_tp_dealloc, HP_SLOT(instance_dealloc)},
                                        {Py_tp_traverse, HP_SLOT(instance_traverse)},

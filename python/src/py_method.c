@@ -12,15 +12,14 @@
 #include <string.h>
 
 typedef struct hp_binder {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     PyObject *name, *function, *params, *defaults; /* function: for its documentation; defaults: of the last ones */
-    PyObject *expression;                          /* function(instance, name, args): an expression, or NotImplemented */
-    const char *auto_name, *direct_name;           /* kept by `names` */
+    PyObject *expression;                /* function(instance, name, args): an expression, or NotImplemented */
+    const char *auto_name, *direct_name; /* kept by `names` */
     PyObject *names;
     Py_ssize_t n_params, n_positional;
-    char gathers;     /* calls of it may stop a body */
-    char direct_only; /* a batch method: a call of it is one call */
+    char gathers;          /* calls of it may stop a body */
+    char direct_only;      /* a batch method: a call of it is one call */
     PyObject *auto_object; /* auto_name as a str */
 } hp_binder;
 static PyTypeObject *binder_type;
@@ -40,7 +39,8 @@ static int fail_missing(const hp_binder *m, PyObject *const *bound)
 {
     for (Py_ssize_t i = 0; i < m->n_params; i++)
         if (!bound[i]) {
-            PyErr_Format(PyExc_TypeError, "%U() missing required argument: '%U'", m->name, PyTuple_GetItem(m->params, i));
+            PyErr_Format(PyExc_TypeError, "%U() missing required argument: '%U'", m->name,
+                         PyTuple_GetItem(m->params, i));
             break;
         }
     return -1;
@@ -61,8 +61,10 @@ static int bind(const hp_binder *m, PyObject *const *args, Py_ssize_t n, PyObjec
         PyObject *name = PyTuple_GetItem(kwnames, k);
         const Py_ssize_t at = index_of(m, name);
         if (at < 0 || bound[at]) {
-            PyErr_Format(PyExc_TypeError, at < 0 ? "%U() got an unexpected keyword argument '%U'"
-                                                 : "%U() got multiple values for argument '%U'", m->name, name);
+            PyErr_Format(PyExc_TypeError,
+                         at < 0 ? "%U() got an unexpected keyword argument '%U'"
+                                : "%U() got multiple values for argument '%U'",
+                         m->name, name);
             return -1;
         }
         bound[at] = args[n + k];
@@ -166,8 +168,7 @@ static PyObject *binder_get(PyObject *self, PyObject *object, PyObject *type)
 /* ---- bound: what `encoder.encode` is where it is not called at once ---- */
 
 typedef struct hp_call {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     PyObject *method, *object;
 } hp_call;
 
@@ -260,16 +261,11 @@ static PyMethodDef call_methods[] = {
     {"map", (PyCFunction)(void (*)(void))call_map, METH_VARARGS | METH_KEYWORDS,
      "map(values, ...)\n--\n\nResults for each of the values, in order; other arguments are the same for all."},
     {NULL, NULL, 0, NULL}};
-static PyType_Slot call_slots[] = {{Py_tp_new, HP_SLOT(call_new)},
-                                   {Py_tp_call, HP_SLOT(PyVectorcall_Call)},
-                                   {Py_tp_dealloc, HP_SLOT(call_dealloc)},
-                                   {Py_tp_traverse, HP_SLOT(call_traverse)},
-                                   {Py_tp_clear, HP_SLOT(call_clear)},
-                                   {Py_tp_getattro, HP_SLOT(call_getattro)},
-                                   {Py_tp_repr, HP_SLOT(call_repr)},
-                                   {Py_tp_members, call_members},
-                                   {Py_tp_methods, call_methods},
-                                   {0, NULL}};
+static PyType_Slot call_slots[] = {{Py_tp_new, HP_SLOT(call_new)},         {Py_tp_call, HP_SLOT(PyVectorcall_Call)},
+                                   {Py_tp_dealloc, HP_SLOT(call_dealloc)}, {Py_tp_traverse, HP_SLOT(call_traverse)},
+                                   {Py_tp_clear, HP_SLOT(call_clear)},     {Py_tp_getattro, HP_SLOT(call_getattro)},
+                                   {Py_tp_repr, HP_SLOT(call_repr)},       {Py_tp_members, call_members},
+                                   {Py_tp_methods, call_methods},          {0, NULL}};
 static PyType_Spec call_spec = {"houndstooth._core.BoundMethod", sizeof(hp_call), 0,
                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL, call_slots};
 
@@ -277,8 +273,8 @@ static PyType_Spec call_spec = {"houndstooth._core.BoundMethod", sizeof(hp_call)
 
 static PyObject *binder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"name",        "function",   "params",  "n_positional", "defaults",
-                            "auto_name", "direct_name", "gathers", "expression",   "direct_only", NULL};
+    static char *names[] = {"name",        "function", "params",     "n_positional", "defaults", "auto_name",
+                            "direct_name", "gathers",  "expression", "direct_only",  NULL};
     PyObject *name, *function, *params, *defaults, *auto_name, *direct_name, *expression;
     Py_ssize_t n_positional;
     int gathers, direct_only = 0;

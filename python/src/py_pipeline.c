@@ -69,8 +69,9 @@ static PyObject *done(ht_status status, const ht_error *err)
 
 static PyObject *add_node(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"body",     "name",          "inputs",     "defaults", "outputs", "version",
-                            "batch_size", "max_retries", "retry_wait_ms", "on_error", "timeout_ms", "summary", NULL};
+    static char *names[] = {"body",       "name",       "inputs",      "defaults",      "outputs",
+                            "version",    "batch_size", "max_retries", "retry_wait_ms", "on_error",
+                            "timeout_ms", "summary",    NULL};
     PyObject *body, *inputs, *defaults, *outputs;
     const char *name, *version = NULL, *summary = NULL;
     Py_ssize_t batch_size = 0;
@@ -94,10 +95,9 @@ static PyObject *add_node(PyObject *self, PyObject *args, PyObject *kwargs)
     forms.retry_wait_ms = retry_wait_ms;
     forms.on_error = (ht_on_error)on_error;
     forms.timeout_ms = timeout_ms;
-    const ht_node_desc desc = {HT_DESC(ht_node_desc), .name = name,           .inputs = p.inputs,
-                               .n_inputs = (size_t)p.n, .outputs = out_names, .n_outputs = (size_t)n_out,
-                               .self = body,            .forms = forms,       .version = version,
-                               .summary = summary};
+    const ht_node_desc desc = {
+        HT_DESC(ht_node_desc),      .name = name, .inputs = p.inputs, .n_inputs = (size_t)p.n, .outputs = out_names,
+        .n_outputs = (size_t)n_out, .self = body, .forms = forms,     .version = version,      .summary = summary};
     ht_error err = {0};
     ht_status status = ht_pipeline_add_node(inside(self), &desc, &err);
     PyMem_Free(out_names);

@@ -12,10 +12,9 @@
 /* ---- engines ---- */
 
 typedef struct hp_engine {
-    PyObject_HEAD
-    int kind; /* ht_engine */
+    PyObject_HEAD int kind; /* ht_engine */
     Py_ssize_t n_workers, window, batch_max;
-    ht_pool *pool; /* of threads, from the first run on */
+    ht_pool *pool;                   /* of threads, from the first run on */
     PyObject *cache, *trace, *event; /* NULL: none */
     unsigned long long timeout_ms;
 } hp_engine;
@@ -73,8 +72,8 @@ void hp_nested_settings(PyObject *object, ht_nested_run *out)
 /* ---- one run ---- */
 
 typedef struct run {
-    PyObject *event, *result;  /* borrowed */
-    PyObject *interruption;    /* what a signal's handler, a callback or `result` raised; owned */
+    PyObject *event, *result; /* borrowed */
+    PyObject *interruption;   /* what a signal's handler, a callback or `result` raised; owned */
 } run;
 
 static void keep_interruption(run *r)
@@ -124,10 +123,10 @@ static void on_event(void *ud, const ht_event *event)
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *exception = event->why ? hp_exception_of(event->why) : Py_NewRef(Py_None);
-    PyObject *args = Py_BuildValue("(isIKKKKNN)", (int)event->kind, event->node, event->depth,
-                                   (unsigned long long)event->item, (unsigned long long)event->n,
-                                   (unsigned long long)event->frame, (unsigned long long)event->parent,
-                                   values_of(event), exception);
+    PyObject *args =
+        Py_BuildValue("(isIKKKKNN)", (int)event->kind, event->node, event->depth, (unsigned long long)event->item,
+                      (unsigned long long)event->n, (unsigned long long)event->frame, (unsigned long long)event->parent,
+                      values_of(event), exception);
     PyObject *done = args ? PyObject_CallObject(r->event, args) : NULL;
     if (!done) keep_interruption(r);
     Py_XDECREF(args);

@@ -1,8 +1,8 @@
 /*
  * py_stack.c - Python bodies that stop in their middle for a call, and go on with its result.
  *
- * A body whose arguments hold an instance runs in a greenlet: a stack of its own on this thread. A call of a method with
- * a batch form switches back to whoever runs the body, which parks it; when the answer is there, it switches in again.
+ * A body whose arguments hold an instance runs in a greenlet: a stack of its own on this thread. A call of a method
+ * with a batch form switches back to whoever runs the body, which parks it; when the answer is there, it switches in again.
  * Greenlets are pooled per thread and run one body after the other, because making one costs several times what a
  * switch does. Each body runs in a copy of the context of whoever runs it (contextvars).
  * Easy to get wrong: greenlets move pieces of the C stack, so nothing may point into the stack across a switch: what
@@ -17,8 +17,9 @@ enum { CONTEXT = 1, FUNCTION = 2, FIRST_ARG = 3 };
 typedef struct hp_stack {
     PyObject *greenlet, *hub; /* owned; hub: who runs the body now */
     const hp_body *body;
-    PyObject *args[FIRST_ARG + HP_MAX_INPUTS]; /* room, its context, the function, [n_params]; owned from the second on */
-    PyObject *result, *exception;      /* of the body, or NULL */
+    PyObject
+        *args[FIRST_ARG + HP_MAX_INPUTS]; /* room, its context, the function, [n_params]; owned from the second on */
+    PyObject *result, *exception;         /* of the body, or NULL */
     bool done, calls;
     /* the call that it stops for, and its answer */
     ht_value instance;
@@ -96,10 +97,9 @@ static PyObject *stack_main(PyObject *capsule, PyObject *unused)
     hp_stack *s = PyCapsule_GetPointer(capsule, "houndstooth.stack");
     (void)unused;
     while (s) {
-        s->result = PyObject_VectorcallMethod(str_run, s->args + CONTEXT,
-                                              (size_t)(FIRST_ARG - CONTEXT + s->body->n_positional) |
-                                                  PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                              s->body->kwnames);
+        s->result = PyObject_VectorcallMethod(
+            str_run, s->args + CONTEXT,
+            (size_t)(FIRST_ARG - CONTEXT + s->body->n_positional) | PY_VECTORCALL_ARGUMENTS_OFFSET, s->body->kwnames);
         if (!s->result) s->exception = take_exception();
         s->done = true;
         PyObject *woken = greenlet_switch(s->hub);

@@ -22,8 +22,7 @@ PyObject *hp_writer_text(ht_writer *writer, ht_status status, const ht_error *er
 /* ---- caches ---- */
 
 typedef struct hp_cache {
-    PyObject_HEAD
-    ht_cache *cache;
+    PyObject_HEAD ht_cache *cache;
 } hp_cache;
 
 ht_cache *hp_cache_of(PyObject *object)
@@ -185,8 +184,7 @@ static PyType_Spec cache_spec = {"houndstooth._core.Cache", sizeof(hp_cache), 0,
 /* ---- traces ---- */
 
 typedef struct hp_trace {
-    PyObject_HEAD
-    ht_trace *trace;
+    PyObject_HEAD ht_trace *trace;
 } hp_trace;
 
 ht_trace *hp_trace_of(PyObject *object)
@@ -233,9 +231,9 @@ static PyObject *trace_spans(PyObject *self, PyObject *unused)
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list && i < n; i++) {
         const ht_span *s = &spans[i];
-        PyObject *row = Py_BuildValue("(sIsKKKK)", kinds[s->kind], s->worker, s->name,
-                                      (unsigned long long)s->start_ns, (unsigned long long)s->end_ns,
-                                      (unsigned long long)s->item, (unsigned long long)s->n);
+        PyObject *row =
+            Py_BuildValue("(sIsKKKK)", kinds[s->kind], s->worker, s->name, (unsigned long long)s->start_ns,
+                          (unsigned long long)s->end_ns, (unsigned long long)s->item, (unsigned long long)s->n);
         if (!row || PyList_SetItem(list, (Py_ssize_t)i, row) < 0) Py_CLEAR(list);
     }
     return list;

@@ -61,6 +61,8 @@ static hti_call *new_call(hti_frame *frame)
     call->run = run;
     call->frame = frame;
     call->n_outputs = target->n_outputs;
+    call->target = *target;
+    call->step = frame->step;
     call->until = UINT64_MAX;
     call->started_ns = hti_trace_now(run);
     for (size_t o = 0; o < call->n_outputs; o++) call->out[o] = ht_value_null();
@@ -111,10 +113,36 @@ static bool may_retry(const hti_frame *frame, ht_status status)
            frame->tries < frame->target.forms->max_retries && !frame->root->doomed;
 }
 
+/* One of several: its outputs into their places. The frame goes on with the last one. */
+static ht_status take_together(hti_run *run, hti_call *call, ht_error *err)
+{
+    hti_frame *frame = call->frame;
+    const uint32_t first = frame->step;
+    const hti_step *step = &frame->map->plan->steps[call->step];
+    for (size_t o = 0; call->status == HT_OK && o < call->n_outputs; o++) {
+        frame->values[step->first_out + o] = call->out[o];
+        call->out[o] = ht_value_null();
+    }
+    frame->step = call->step;
+    const ht_status status = hti_frame_settle(frame, step, call->status, call->failure);
+    frame->step = first;
+    if (status != HT_OK && (!frame->failure || call->step < frame->failed_at)) {
+        hti_free(frame->failure);
+        frame->failure = call->failure;
+        frame->failed_at = call->step;
+        call->failure = NULL;
+    }
+    if (--frame->n_open) return HT_OK;
+    frame->answered = true;
+    frame->status = HT_OK;
+    return hti_frames_push(&run->runnable, frame, err);
+}
+
 /* The frame goes on with what the call gave, or sleeps before the call is started again. */
 static ht_status take_call(hti_run *run, hti_call *call, ht_error *err)
 {
     hti_frame *frame = call->frame;
+    if (frame->n_open) return take_together(run, call, err);
     if (may_retry(frame, call->status)) {
         const uint64_t wait = (uint64_t)frame->target.forms->retry_wait_ms * 1000000;
         frame->wake = wait ? hti_run_now(run) + (wait << HTI_MIN(frame->tries, 10)) : 0;
@@ -153,7 +181,7 @@ ht_status hti_calls_take(hti_run *run, ht_error *err)
         after = call->after;
         run->n_async--;
         unlink_call(run, call);
-        hti_trace_call(run, HT_SPAN_ASYNC, &call->frame->target, call->started_ns, 1);
+        hti_trace_call(run, HT_SPAN_ASYNC, &call->target, call->started_ns, 1);
         if (status == HT_OK) status = take_call(run, call, err);
         free_call(call);
     }
@@ -180,7 +208,7 @@ static bool abandon(hti_run *run, hti_call *call)
 }
 
 /* A stand-in for a call that was given up tells the frame why. */
-static ht_status tell_timeout(hti_run *run, hti_frame *frame, ht_error *err)
+static ht_status tell_timeout(hti_run *run, hti_frame *frame, uint32_t step, uint32_t timeout_ms, ht_error *err)
 {
     hti_call *call = hti_alloc_zero(sizeof *call);
     if (call) call->failure = HTI_NEW(ht_error);
@@ -189,7 +217,8 @@ static ht_status tell_timeout(hti_run *run, hti_frame *frame, ht_error *err)
         return HTI_NO_MEMORY(err);
     }
     call->frame = frame;
-    call->status = hti_fail(call->failure, HT_TIMEOUT, "no answer within %u ms", frame->target.forms->timeout_ms);
+    call->step = step;
+    call->status = hti_fail(call->failure, HT_TIMEOUT, "no answer within %u ms", timeout_ms);
     const ht_status status = take_call(run, call, err);
     free_call(call);
     return status;
@@ -212,11 +241,12 @@ ht_status hti_calls_expire(hti_run *run, ht_error *err)
     run->next_timer = UINT64_MAX;
     for (hti_call *call = run->calls, *next; call; call = next) {
         hti_frame *frame = call->frame;
+        const uint32_t step = call->step, timeout_ms = call->target.forms->timeout_ms;
         next = call->next;
         if (call->until > now)
             run->next_timer = HTI_MIN(run->next_timer, call->until);
         else if (abandon(run, call) && status == HT_OK)
-            status = tell_timeout(run, frame, err);
+            status = tell_timeout(run, frame, step, timeout_ms, err);
     }
     return status;
 }

@@ -108,6 +108,7 @@ typedef struct hti_step {
     size_t n_drop;
     uint32_t order; /* number of the step in the whole plan, nested plans where they stand */
     bool may_park;
+    uint32_t n_together; /* steps from this one on that are started at once; 1: it alone */
     ht_plan *child;      /* of a nested pipeline */
     uint32_t *child_in;  /* [child's inputs] which of `in` */
     uint32_t *child_out; /* [n_outputs] which of the child's outputs, or UINT32_MAX: pruned */
@@ -149,6 +150,8 @@ HT_CHECKED ht_status hti_plan_make_root(const ht_pipeline *pipeline, const hti_p
 
 /* A plan without steps, NULL if memory is out. */
 ht_plan *hti_plan_new(const char *pipeline);
+/* When all places are given: which steps are started together. */
+void hti_plan_join_starts(ht_plan *plan);
 /* When all places are given: where each own value is dropped. */
 HT_CHECKED ht_status hti_plan_place_drops(ht_plan *plan, ht_error *err);
 /* Numbers the steps from `next`, nested ones where they stand; the number behind the last. */

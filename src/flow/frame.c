@@ -221,13 +221,12 @@ static ht_status run_child_plain(hti_frame *frame, const hti_step *step, ht_erro
     return step->node->has_own ? hti_nested_run(frame, step, err) : hti_child_run(frame->run, frame, step, err);
 }
 
-/* What becomes of a failed step: HT_OK and the frame goes on (NULL) or is skipped, or the failure. */
-static ht_status settle(hti_frame *frame, const hti_step *step, ht_status status)
+ht_status hti_frame_settle(hti_frame *frame, const hti_step *step, ht_status status, const ht_error *why)
 {
     if (status == HT_OK || status == HT_CANCELLED || status == HT_NO_MEMORY) return status;
     const ht_on_error policy = step->node->forms.on_error;
     frame->has_key = false;
-    hti_run_event(frame->run, HT_EVENT_NODE_ERROR, frame, step->node->name, 0);
+    hti_run_tell(frame->run, &(ht_event){.kind = HT_EVENT_NODE_ERROR, .node = step->node->name, .why = why}, frame);
     if (policy == HT_ON_ERROR_NULL && !step->child) return HT_OK; /* the outputs are null already */
     if (policy == HT_ON_ERROR_SKIP && !step->child && frame->map->mapped) {
         frame->skipped = true;
@@ -240,11 +239,11 @@ static ht_status settle(hti_frame *frame, const hti_step *step, ht_status status
 static ht_status run_step_plain(hti_frame *frame, const hti_step *step, ht_error *err)
 {
     hti_run_event(frame->run, HT_EVENT_NODE_START, frame, step->node->name, 0);
-    if (step->child) return settle(frame, step, run_child_plain(frame, step, err));
+    if (step->child) return hti_frame_settle(frame, step, run_child_plain(frame, step, err), err);
     const uint64_t start = hti_trace_now(frame->run);
     const ht_status status = call_step_row(frame, step, err);
     hti_trace_step(frame->run, HT_SPAN_NODE, frame, start, 1);
-    return settle(frame, step, status);
+    return hti_frame_settle(frame, step, status, err);
 }
 
 static void drop_values(hti_frame *frame, const hti_step *step)
@@ -422,7 +421,7 @@ static outcome start_call(hti_frame *frame, const hti_step *step, hti_found *fou
         frame->answered = true;
         return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
     }
-    status = settle(frame, step, status);
+    status = hti_frame_settle(frame, step, status, &why);
     return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
 }
 
@@ -466,7 +465,7 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
         frame->body = NULL;
         if (status == HT_PARKED) status = HT_FAIL(&why, INVALID, "a body returned HT_PARKED without ht_await");
         if (status != HT_OK) hti_values_release(&frame->values[step->first_out], node->n_outputs);
-        status = settle(frame, step, status);
+        status = hti_frame_settle(frame, step, status, &why);
         return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
     }
 }
@@ -475,7 +474,7 @@ static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *fou
 {
     ht_error why = {0};
     if ((frame->run->workers && step->node->n_map_over) || step->node->has_own) {
-        const ht_status ran = settle(frame, step, run_child_plain(frame, step, &why));
+        const ht_status ran = hti_frame_settle(frame, step, run_child_plain(frame, step, &why), &why);
         return ran == HT_OK ? GOES_ON : fail_with(found, frame, ran, &why);
     }
     hti_open_map *map = NULL;
@@ -483,7 +482,7 @@ static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *fou
         hti_reserve(&found->opened, &found->cap_opened, found->n_opened + 1, sizeof(hti_open_map *), &why);
     if (status == HT_OK) status = hti_map_open(frame->run, frame, step, &map, &why);
     if (status != HT_OK) {
-        (void)settle(frame, step, status);
+        (void)hti_frame_settle(frame, step, status, &why);
         status = hti_frame_fail_around(frame->map->parent, status, &why);
         return fail_with(found, frame, status, &why);
     }
@@ -501,6 +500,47 @@ static outcome begin_step(hti_frame *frame, const hti_step *step, hti_found *fou
     return park(frame, step, found);
 }
 
+/* All that were started together have ended: the frame stands at the last of them, or at the first that failed. */
+static outcome end_together(hti_frame *frame, hti_found *found)
+{
+    const hti_step *steps = frame->map->plan->steps;
+    const uint32_t last = frame->step + steps[frame->step].n_together - 1;
+    if (frame->failure) {
+        ht_error why = *frame->failure;
+        hti_free(frame->failure);
+        frame->failure = NULL;
+        frame->step = frame->failed_at;
+        return fail_with(found, frame, why.status, &why);
+    }
+    for (; frame->step < last; frame->step++) end_step(frame, &steps[frame->step]);
+    return GOES_ON;
+}
+
+/* Several calls that end later: all are started, in order. */
+static outcome begin_together(hti_frame *frame, hti_found *found)
+{
+    const hti_step *steps = &frame->map->plan->steps[frame->step];
+    const uint32_t first = frame->step, n = steps->n_together;
+    frame->n_open = n;
+    for (uint32_t j = 0; j < n; j++) {
+        ht_error why = {0};
+        frame->step = first + j;
+        hti_run_event(frame->run, HT_EVENT_NODE_START, frame, steps[j].node->name, 0);
+        frame->target = target_of_step(&steps[j]);
+        why.status = hti_call_start(frame, found, &why);
+        if (why.status == HT_OK) continue;
+        frame->n_open--;
+        why.status = hti_frame_settle(frame, &steps[j], why.status, &why);
+        if (why.status == HT_OK || frame->failure) continue;
+        frame->failure = HTI_NEW(ht_error);
+        if (!frame->failure) return fail_with(found, frame, HTI_NO_MEMORY(&why), &why);
+        *frame->failure = why;
+        frame->failed_at = first + j;
+    }
+    frame->step = first;
+    return frame->n_open ? WAITS : end_together(frame, found);
+}
+
 /* The present step's call has ended: its results are in place, or a failure. */
 static outcome resume_step(hti_frame *frame, const hti_step *step, hti_found *found)
 {
@@ -510,7 +550,7 @@ static outcome resume_step(hti_frame *frame, const hti_step *step, hti_found *fo
     if (frame->failure) why = *frame->failure;
     hti_free(frame->failure);
     frame->failure = NULL;
-    ht_status status = settle(frame, step, frame->status);
+    ht_status status = hti_frame_settle(frame, step, frame->status, &why);
     frame->status = HT_OK;
     return status == HT_OK ? GOES_ON : fail_with(found, frame, status, &why);
 }
@@ -521,6 +561,11 @@ static outcome run_step(hti_frame *frame, const hti_step *step, hti_found *found
     if (frame->again) {
         frame->again = false;
         return start_call(frame, step, found);
+    }
+    if (step->n_together > 1 && !frame->run->cache) {
+        if (!frame->answered) return begin_together(frame, found);
+        frame->answered = false;
+        return end_together(frame, found);
     }
     if (step->may_park) return frame->answered ? resume_step(frame, step, found) : begin_step(frame, step, found);
     const ht_status status = run_step_plain(frame, step, &why);
@@ -546,7 +591,7 @@ void hti_frame_run(hti_frame *frame, hti_found *found)
             continue;
         }
         if (run_step(frame, step, found) != GOES_ON) return;
-        end_step(frame, step);
+        end_step(frame, &plan->steps[frame->step]); /* of several the last */
     }
     (void)end_frame(frame, found);
 }

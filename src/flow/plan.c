@@ -316,6 +316,37 @@ static ht_status place_outputs(planner *p, ht_error *err)
     return HT_OK;
 }
 
+/* Whether all that a step does is one call that ends later. */
+static bool only_starts(const hti_step *step)
+{
+    const hti_node *node = step->node;
+    if (step->child || !node->forms.start || node->forms.max_retries || node->chosen.whole) return false;
+    return node->kind != HTI_NODE_METHOD || !hti_instance_class(node->instance)->use_process;
+}
+
+static bool reads_any(const hti_step *step, uint32_t first, uint32_t end)
+{
+    for (size_t j = 0; j < step->node->n_inputs; j++)
+        if (!(step->in[j] & HTI_SHARED) && step->in[j] >= first && step->in[j] < end) return true;
+    return false;
+}
+
+/* Calls that end later and stand one behind the other, none of which reads another's outputs. */
+void hti_plan_join_starts(ht_plan *plan)
+{
+    for (size_t s = 0; s < plan->n_steps; s++) {
+        hti_step *step = &plan->steps[s];
+        step->n_together = 1;
+        uint32_t end = step->first_out + (uint32_t)step->node->n_outputs;
+        for (size_t t = s + 1; only_starts(step) && t < plan->n_steps; t++) {
+            const hti_step *next = &plan->steps[t];
+            if (!only_starts(next) || reads_any(next, step->first_out, end)) break;
+            end = next->first_out + (uint32_t)next->node->n_outputs;
+            step->n_together++;
+        }
+    }
+}
+
 /* For each own place the last step that reads it, or makes it and nobody reads it: there it is dropped. */
 ht_status hti_plan_place_drops(ht_plan *plan, ht_error *err)
 {
@@ -384,6 +415,7 @@ static ht_status fill_plan(planner *p, ht_error *err)
     for (size_t i = 0; i < p->pipeline->n_nodes; i++)
         if (p->node_needed[p->graph.order[i]]) HT_TRY(make_step(p, p->graph.order[i], err));
     HT_TRY(place_outputs(p, err));
+    hti_plan_join_starts(plan);
     return hti_plan_place_drops(plan, err);
 }
 

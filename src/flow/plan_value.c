@@ -462,6 +462,7 @@ static ht_status fill_read(reader *r, ht_value value, uint32_t depth, ht_error *
     HT_TRY(read_inputs(r, value, err));
     HT_TRY(read_steps(r, value, depth, err));
     HT_TRY(read_outputs(r, value, err));
+    hti_plan_join_starts(r->plan);
     return hti_plan_place_drops(r->plan, err);
 }
 

@@ -213,7 +213,8 @@ ht_status hti_map_admit(hti_run *run, hti_open_map *map, hti_frame **out, ht_err
     frame->item = map->next++;
     frame->step = 0;
     frame->tries = 0;
-    frame->skipped = frame->doomed = frame->again = false;
+    frame->skipped = frame->doomed = frame->again = frame->answered = false;
+    frame->n_open = 0;
     frame->verdict = ht_value_null();
     if (run->options->event) frame->serial = __atomic_add_fetch(&run->next_serial, 1, __ATOMIC_RELAXED);
     for (size_t i = 0; i < plan->n_inputs && map->mapped; i++)

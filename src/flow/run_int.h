@@ -78,6 +78,8 @@ typedef struct hti_call {
     struct hti_call *next, *before; /* under way */
     struct hti_call *after;         /* finished */
     uint64_t started_ns;            /* for the trace */
+    hti_target target;
+    uint32_t step; /* of the frame's plan */
     ht_status status;
     ht_error *failure; /* NULL on success */
     size_t n_outputs;
@@ -101,6 +103,8 @@ struct hti_frame {
     uint64_t doomed_by; /* number of the frame that failed */
     ht_value verdict;   /* of a doomed root, owned */
     bool again;         /* the call of the present step is to be started again */
+    uint32_t n_open;    /* calls under way that were started together */
+    uint32_t failed_at; /* the first step of them that failed, with `failure` */
     uint32_t tries;     /* that failed already */
     uint64_t wake;      /* when to start again */
     uint64_t parked_ns; /* for the trace */
@@ -236,6 +240,8 @@ void hti_run_tell(hti_run *run, const ht_event *what, const hti_frame *frame);
 void hti_frame_run(hti_frame *frame, hti_found *found);
 /* A nested pipeline in `run`, from its inputs to its outputs, on this thread; its steps must not wait for others. */
 HT_CHECKED ht_status hti_child_run(hti_run *run, hti_frame *frame, const hti_step *step, ht_error *err);
+/* What becomes of the frame's failed step: HT_OK and the frame goes on or is skipped, or the failure. */
+HT_CHECKED ht_status hti_frame_settle(hti_frame *frame, const hti_step *step, ht_status status, const ht_error *why);
 /* Puts "node 'x', item 3" in front of a message. */
 ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err);
 /* The same for the maps around a frame: "in 'x', item 3". */

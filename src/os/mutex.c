@@ -13,11 +13,18 @@
 
 static void *(*leave_fn)(void);
 static void (*enter_fn)(void *left);
+static void (*ending_fn)(void);
 
-void ht_blocking_set(void *(*leave)(void), void (*enter)(void *left))
+void ht_blocking_set(void *(*leave)(void), void (*enter)(void *left), void (*ending)(void))
 {
     leave_fn = leave;
     enter_fn = enter;
+    ending_fn = ending;
+}
+
+void hti_thread_ending(void)
+{
+    if (ending_fn) ending_fn();
 }
 
 void *hti_block_leave(void) { return leave_fn ? leave_fn() : NULL; }

@@ -84,6 +84,8 @@ void hti_write_standard_error(const void *data, size_t len);
 /* Around whatever lets this thread wait for another: the program's own lock (ht_blocking_set) is let go meanwhile. */
 void *hti_block_leave(void);
 void hti_block_enter(void *left);
+/* For each thread of ours, at its end. */
+void hti_thread_ending(void);
 
 /*
  * Runs fn(ud, chunk, thread) for every chunk in [0, n_chunks), each exactly once, over the pool

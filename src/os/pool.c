@@ -89,6 +89,7 @@ static void *worker_main(void *arg)
         if (--pool->n_busy == 0) pthread_cond_signal(&pool->done);
     }
     pthread_mutex_unlock(&pool->lock);
+    hti_thread_ending();
     return NULL;
 }
 

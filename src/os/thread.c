@@ -26,6 +26,7 @@ static void *thread_main(void *arg)
 {
     const hti_thread *thread = arg;
     thread->fn(thread->ud);
+    hti_thread_ending();
     return NULL;
 }
 
@@ -52,7 +53,9 @@ ht_status hti_thread_start(void (*fn)(void *ud), void *ud, hti_thread **out, ht_
 void hti_thread_join(hti_thread *thread)
 {
     if (!thread) return;
+    void *left = hti_block_leave();
     (void)pthread_join(thread->id, NULL);
+    hti_block_enter(left);
     hti_free(thread);
 }
 
