@@ -111,7 +111,7 @@ typedef struct ht_forms {
     uint32_t retry_wait_ms; /* before the first repetition, doubled for each further one; 0: at once */
     uint32_t timeout_ms;    /* of one started call, or one call in another process; 0: none */
     ht_dtype returns;       /* of the rows, where they become a series; INFER: found out */
-    /* Of a class's method: what its forms are given as `self`, made of the object; NULL: the object itself. */
+    /* Of a class's method: what its forms, these, are given as `self`, made of the object; NULL: the object itself. */
     void *(*self_for)(void *object, const struct ht_forms *forms);
 } ht_forms;
 

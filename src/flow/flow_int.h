@@ -204,6 +204,7 @@ typedef struct hti_target {
     const char *class_name, *name; /* of the class: NULL for a node */
     size_t n_inputs, n_outputs;
     bool whole; /* arguments are columns, and so is the result: never parks, never gathers */
+    bool once;  /* whoever asked repeats what fails */
 } hti_target;
 hti_target hti_target_of_method(ht_instance *instance, hti_chosen chosen);
 /* What a started call tells when it ends; `out` NULL on failure. */

@@ -299,9 +299,7 @@ static ht_status serve_call(const hti_kept_job *job, ht_value call, ht_writer *r
     if (!out) return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < n; i++) out[i] = ht_value_null();
     hti_target target = hti_target_of_method(object, chosen);
-    ht_forms once = found->forms; /* the parent repeats what fails */
-    once.max_retries = 0;
-    target.forms = &once;
+    target.once = true; /* the parent repeats what fails */
     ht_status status = hti_target_call(&target, n, in, &out, err);
     if (status == HT_OK)
         status = reply_call(out, n, reply, err);
