@@ -363,6 +363,8 @@ typedef struct ht_elsewhere {
     size_t n_workers;       /* a map is cut into four slices for each, two of which are under way */
     ht_references *objects; /* that slices and replies are encoded with; NULL: none */
     ht_status (*submit)(void *ud, const ht_slice *slice, ht_error *err);
+    /* Called when all slices of a map are submitted, for what runs them in one go; NULL: they run as they come. */
+    ht_status (*flush)(void *ud, ht_error *err);
 } ht_elsewhere;
 /*
  * The reply to a slice, into `reply`; what was in it stays in front. Any thread. objects: as of the sender, NULL: none.

@@ -105,8 +105,7 @@ const ht_type hp_object_type = {
 
 /* A native value that Python code only passes on: what another native node made of it stays as it is. */
 typedef struct native_value {
-    PyObject_HEAD
-    ht_value value;
+    PyObject_HEAD ht_value value;
     PyObject *failure; /* (item, node, exception) of a failed item; NULL: it is none */
 } native_value;
 

@@ -123,8 +123,12 @@ ht_references *hp_references_of(PyObject *object);
 int hp_registry_init(PyObject *module);
 
 /* ---- py_elsewhere.c ---- */
-/* An ht_elsewhere's submit; ud: the Python function. */
+/* Python functions of an ht_elsewhere, borrowed; its `ud`. */
+typedef struct hp_ends {
+    PyObject *submit, *flush;
+} hp_ends;
 ht_status hp_submit(void *ud, const ht_slice *slice, ht_error *err);
+ht_status hp_flush(void *ud, ht_error *err);
 int hp_elsewhere_init(PyObject *module);
 
 /* ---- py_pickle.c: objects as bytes, and their digests ---- */

@@ -64,9 +64,9 @@ ht_status hp_submit(void *ud, const ht_slice *slice, ht_error *err)
     if (done) {
         done->done = slice->done;
         done->ud = slice->done_ud;
-        result = PyObject_CallFunction(ud, "y#y#y#O", (const char *)&slice->key, (Py_ssize_t)sizeof slice->key,
-                                       slice->job, (Py_ssize_t)slice->job_len, slice->data, (Py_ssize_t)slice->data_len,
-                                       (PyObject *)done);
+        result = PyObject_CallFunction(((const hp_ends *)ud)->submit, "y#y#y#O", (const char *)&slice->key,
+                                       (Py_ssize_t)sizeof slice->key, slice->job, (Py_ssize_t)slice->job_len,
+                                       slice->data, (Py_ssize_t)slice->data_len, (PyObject *)done);
     }
     if (!result) {
         status = hp_fail(err);
@@ -77,6 +77,16 @@ ht_status hp_submit(void *ud, const ht_slice *slice, ht_error *err)
     }
     Py_XDECREF(result);
     Py_XDECREF((PyObject *)done);
+    hp_gil_give(gil);
+    return status;
+}
+
+ht_status hp_flush(void *ud, ht_error *err)
+{
+    const hp_gil gil = hp_gil_take();
+    PyObject *result = PyObject_CallNoArgs(((const hp_ends *)ud)->flush);
+    const ht_status status = result ? HT_OK : hp_fail(err);
+    Py_XDECREF(result);
     hp_gil_give(gil);
     return status;
 }

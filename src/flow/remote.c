@@ -371,12 +371,15 @@ static ht_status take_slice(cutting *c, slice *s, ht_error *err)
 /* Keeps a few slices ahead of the one that is taken; the first failure in their order ends it. */
 static ht_status run_slices(cutting *c, ht_error *err)
 {
-    const size_t ahead = AHEAD_PER_WORKER * c->run->n_workers;
+    const ht_elsewhere *elsewhere = c->run->options->elsewhere;
+    const bool at_once = elsewhere && elsewhere->flush;
+    const size_t ahead = at_once ? c->n_slices : AHEAD_PER_WORKER * c->run->n_workers;
     ht_status status = HT_OK;
     for (size_t i = 0; status == HT_OK && i < c->n_slices; i++) {
         HT_TRY(hti_run_check(c->run, err));
         for (; status == HT_OK && c->next < HTI_MIN(i + ahead, c->n_slices); c->next++)
             status = send(c, &c->slices[c->next], err);
+        if (status == HT_OK && at_once && i == 0) status = elsewhere->flush(elsewhere->ud, err);
         if (status != HT_OK) return status;
         await(c->run, &c->slices[i]);
         status = take_slice(c, &c->slices[i], err);

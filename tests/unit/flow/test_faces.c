@@ -483,7 +483,7 @@ static void slices_run_elsewhere_on_the_same_objects(void **state)
     OK(ht_registry_new(&registry, &err));
     OK(ht_registry_add_type(registry, &box_type, &err));
     OK(ht_registry_add_node(registry, &add, &err));
-    const ht_elsewhere elsewhere = {objects, 2, objects, submit_slice};
+    const ht_elsewhere elsewhere = {objects, 2, objects, submit_slice, NULL};
     const ht_run_options options = {HT_DESC(ht_run_options), .engine = HT_ENGINE_PROCESSES,
                                     .registry = registry,    .elsewhere = &elsewhere,
                                     .map_over = over,        .n_map_over = 1};
