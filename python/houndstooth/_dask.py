@@ -6,6 +6,7 @@ from typing import Any
 
 from houndstooth._cluster import ClusterEngine, serve_slice
 
+_INLINE = 1 << 18  # bytes of a job that travel with each slice
 _IN_PROCESS = {"threads", "threading", "sync", "synchronous", "single-threaded"}
 
 
@@ -74,10 +75,19 @@ class DaskEngine(ClusterEngine):
             self._executor().submit(self._compute, key, job, data, done)
 
     def _submit_to_cluster(self, key: bytes, job: bytes, data: bytes, done: Any) -> None:
-        if key not in self._jobs:
-            self._jobs[key] = self.client.scatter([job], broadcast=False)[0]
-        future = self.client.submit(serve_slice, key, self._jobs[key], data, pure=False, retries=2)
-        future.add_done_callback(lambda f: _finish(f, done))
+        if len(job) > _INLINE and key not in self._jobs:
+            # To every worker, under a name of its own: a copy that is lost with a worker is not the only one.
+            self._jobs[key] = self.client.scatter([job], broadcast=True, hash=False)[0]
+        future = self.client.submit(serve_slice, key, self._jobs.get(key, job), data, pure=False, retries=2)
+
+        def finish(f: Any) -> None:
+            if f.status == "cancelled" and key in self._jobs:  # its job is lost after all: once more, with the job
+                again = self.client.submit(serve_slice, key, job, data, pure=False, retries=2)
+                again.add_done_callback(lambda a: _finish(a, done))
+            else:
+                _finish(f, done)
+
+        future.add_done_callback(finish)
 
     def _compute(self, key: bytes, job: bytes, data: bytes, done: Any) -> None:
         from houndstooth import _core
