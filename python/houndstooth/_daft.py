@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from houndstooth import _core
 from houndstooth._cluster import ClusterEngine, serve_marked, take_marked
 
 
@@ -125,5 +124,3 @@ def daft_module() -> Any:
             raise ImportError(f"this daft ({daft.__version__}) has no daft.{name}: install daft 0.7 or newer")
     return daft
 
-
-__all__ = ["DaftEngine", "_core"]
