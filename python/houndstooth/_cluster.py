@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from houndstooth import _core
 from houndstooth.engines import Engine
 
+_lock = threading.Lock()
+_loaded: set[str] = set()
+
 
 def serve_slice(key: bytes, job: bytes, data: bytes) -> bytes:
     """The reply to a slice, in whatever process this runs: one object of each class there."""
+    return _core.serve(key, job, data, None)
+
+
+def serve_plain(key: bytes, job: bytes, data: bytes, plugins: tuple[str, ...]) -> bytes:
+    """The reply to a slice of a C program; plug-ins are loaded once in each process."""
+    with _lock:
+        for path in plugins:
+            if path not in _loaded:
+                _core.load_plugin(path)
+                _loaded.add(path)
     return _core.serve(key, job, data, None)
 
 

@@ -221,10 +221,58 @@ static PyObject *serve(PyObject *module, PyObject *args)
     return result;
 }
 
-static PyMethodDef functions[] = {{"set_worker", set_worker, METH_O, NULL},
-                                  {"serve_worker", serve_worker, METH_O, NULL},
-                                  {"serve", serve, METH_VARARGS, NULL},
-                                  {NULL, NULL, 0, NULL}};
+/* ---- bridges ---- */
+
+/* What a bridge's function gives: bytes, or None where it lacks the job. */
+static ht_status serve_by_function(void *ud, const ht_slice *slice, ht_writer *reply, ht_error *err)
+{
+    const hp_gil gil = hp_gil_take();
+    PyObject *job = slice->job ? PyBytes_FromStringAndSize(slice->job, (Py_ssize_t)slice->job_len) : Py_NewRef(Py_None);
+    PyObject *result =
+        job ? PyObject_CallFunction(ud, "y#Oy#", (const char *)&slice->key, (Py_ssize_t)sizeof slice->key, job,
+                                    slice->data, (Py_ssize_t)slice->data_len)
+            : NULL;
+    ht_status status = HT_OK;
+    if (!result)
+        status = hp_fail(err);
+    else if (result == Py_None)
+        status = HT_PARKED;
+    else if (PyBytes_Check(result))
+        status = ht_writer_add(reply, PyBytes_AsString(result), (size_t)PyBytes_Size(result), err);
+    else
+        status = (PyErr_SetString(PyExc_TypeError, "a bridge's reply is bytes"), hp_fail(err));
+    Py_XDECREF(result);
+    Py_XDECREF(job);
+    hp_gil_give(gil);
+    return status;
+}
+
+/* serve_bridge(function): function(key, job or None, data) for each slice, until the parent ends; the exit code. */
+static PyObject *serve_bridge(PyObject *module, PyObject *function)
+{
+    int code;
+    (void)module;
+    HP_NATIVE_BEGIN
+    code = ht_bridge_serve(serve_by_function, function);
+    HP_NATIVE_END
+    return PyLong_FromLong(code);
+}
+
+static PyObject *load_plugin(PyObject *module, PyObject *path)
+{
+    ht_error err = {0};
+    (void)module;
+    const char *text = hp_text(path, "a plug-in's path");
+    if (!text) return NULL;
+    if (ht_registry_load(registry, text, &err) == HT_OK) Py_RETURN_NONE;
+    (void)hp_raise(&err);
+    return NULL;
+}
+
+static PyMethodDef functions[] = {
+    {"set_worker", set_worker, METH_O, NULL},   {"serve_worker", serve_worker, METH_O, NULL},
+    {"serve", serve, METH_VARARGS, NULL},       {"serve_bridge", serve_bridge, METH_O, NULL},
+    {"load_plugin", load_plugin, METH_O, NULL}, {NULL, NULL, 0, NULL}};
 
 int hp_registry_init(PyObject *module)
 {
