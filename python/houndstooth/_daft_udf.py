@@ -166,3 +166,38 @@ def _translated(daft: Any, given: Any) -> Any:
         return daft.DataType.from_arrow_type(arrow())
     except Exception:
         return daft.DataType.python()
+
+
+_ours: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def ours_of(value: Any) -> Any:
+    """An instance of a class that Daft decorated as one of ours, so that its batch methods are used in nodes.
+
+    The class is read from its base ``ClsBase[C]``, the constructor's arguments from the state that it is pickled by;
+    what tells neither is given back as it is.
+    """
+    from typing import get_args
+
+    bases = getattr(type(value), "__orig_bases__", ())
+    classes = [c for base in bases for c in get_args(base) if isinstance(c, type)]
+    if len(classes) != 1 or not hasattr(value, "__getstate__"):
+        return value
+    with _lock:
+        found = _ours.get(value)
+    if found is not None:
+        return found
+    state = value.__getstate__()
+    setups = [s for s in state.values() if _is_setup(s)] if isinstance(state, dict) else []
+    if len(setups) != 1:
+        return value
+    from houndstooth._cls import cls
+
+    args, kwargs = setups[0]
+    made = cls(classes[0])(*args, **kwargs)
+    with _lock:
+        return _ours.setdefault(value, made)
+
+
+def _is_setup(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], tuple) and isinstance(value[1], dict)

@@ -40,7 +40,7 @@ enum { HP_MAX_INPUTS = 64 };
 /* Everything that lives once in the process; Python objects are owned. */
 typedef struct hp_globals {
     PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
-        *value_type, *cache_type, *trace_type, *frame_type, *expr_type;
+        *value_type, *cache_type, *trace_type, *frame_type, *expr_type, *dtype_type;
     PyObject *causes;    /* {number: exception} of runs under way */
     PyObject *dumps;       /* cloudpickle's, from the first use on */
     PyObject *plain_dumps; /* pickle's */
@@ -156,6 +156,8 @@ int hp_body_init(PyObject *module);
 /* ---- py_series.c ---- */
 /* Rows as a Series object, new reference. */
 PyObject *hp_series_of_values(const ht_value *rows, size_t n);
+int hp_dtype_init(PyObject *module);
+int hp_series_init(PyObject *module);
 
 /* ---- py_stack.c: bodies that stop in their middle ---- */
 /* The body form of nodes: with a stack of its own where an instance is among the arguments. */
