@@ -156,8 +156,9 @@ int hp_body_init(PyObject *module);
 /* ---- py_series.c ---- */
 /* Rows as a Series object, new reference. */
 PyObject *hp_series_of_values(const ht_value *rows, size_t n);
-int hp_dtype_init(PyObject *module);
 int hp_series_init(PyObject *module);
+/* ---- py_frame.c ---- */
+int hp_frame_init(PyObject *module);
 
 /* ---- py_stack.c: bodies that stop in their middle ---- */
 /* The body form of nodes: with a stack of its own where an instance is among the arguments. */
@@ -189,6 +190,8 @@ PyObject *hp_writer_text(ht_writer *writer, ht_status status, const ht_error *er
 int hp_store_init(PyObject *module);
 
 /* ---- py_pipeline.c, run.c ---- */
+/* Settings of a run out of an Engine, without events. -1 with an exception. */
+int hp_engine_options(PyObject *engine, ht_run_options *out);
 /* Settings of a nested pipeline out of an Engine. */
 void hp_nested_settings(PyObject *engine, ht_nested_run *out);
 typedef struct hp_pipeline {
