@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import update_wrapper
-from typing import Any, Callable
+from typing import Any
 
 from houndstooth import _core
 from houndstooth._signature import Signature, is_async, signature_of
@@ -187,7 +188,7 @@ class NodeOptions:
     def changed(self) -> dict[str, Any]:
         names = ("max_retries", "retry_wait", "on_error", "timeout", "batch_size", "coalesce", "lift")
         usual = NodeOptions()._given
-        return {n: v for n, v, u in zip(names, self._given, usual) if v != u}
+        return {n: v for n, v, u in zip(names, self._given, usual, strict=False) if v != u}
 
 
 def _rebuild(kind: type, options: dict[str, Any], code_hash: str | None, name: str) -> Node:
@@ -225,7 +226,7 @@ def _held_instances(func: Any) -> list[str]:
     for name in code.co_names:
         if _is_ours(scope.get(name)):
             found.append(name)
-    for name, cell in zip(code.co_freevars, func.__closure__ or ()):
+    for name, cell in zip(code.co_freevars, func.__closure__ or (), strict=False):
         try:
             if _is_ours(cell.cell_contents):
                 found.append(name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from houndstooth import _core
 from houndstooth.node import Node, name_of
@@ -239,9 +240,7 @@ class Pipeline:
 
     # ---- running ----
 
-    def run(
-        self, inputs: dict[str, Any] | None = None, output_name: Any = None, engine: Any = None
-    ) -> dict[str, Any]:
+    def run(self, inputs: dict[str, Any] | None = None, output_name: Any = None, engine: Any = None) -> dict[str, Any]:
         """Runs once.
 
         Parameters
