@@ -92,6 +92,11 @@ class Node:
         return f"Node({self.name}({', '.join(self.root_args)}) -> {', '.join(self.outputs)})"
 
     def __reduce__(self) -> Any:
+        if _importable(self):
+            return self.func.__qualname__  # by its name, as functions are
+        return self._by_value()
+
+    def _by_value(self) -> Any:
         return _rebuild, (type(self), self._made_of(), self._hash, self.name)
 
     def _made_of(self) -> dict[str, Any]:
@@ -189,6 +194,16 @@ class NodeOptions:
         names = ("max_retries", "retry_wait", "on_error", "timeout", "batch_size", "coalesce", "lift")
         usual = NodeOptions()._given
         return {n: v for n, v, u in zip(names, self._given, usual, strict=False) if v != u}
+
+
+def _importable(made: Node) -> bool:
+    import sys
+
+    func = made.func
+    found: Any = sys.modules.get(getattr(func, "__module__", None) or "")
+    for part in getattr(func, "__qualname__", "<none>").split("."):
+        found = getattr(found, part, None)
+    return found is made
 
 
 def _rebuild(kind: type, options: dict[str, Any], code_hash: str | None, name: str) -> Node:
