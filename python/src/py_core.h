@@ -33,6 +33,7 @@ enum { HP_MAX_INPUTS = 64 };
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX
 #define Py_T_BOOL T_BOOL
+#define Py_T_ULONGLONG T_ULONGLONG
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_READONLY READONLY
 #endif
@@ -41,14 +42,14 @@ enum { HP_MAX_INPUTS = 64 };
 typedef struct hp_globals {
     PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
         *value_type, *cache_type, *trace_type, *frame_type, *expr_type, *dtype_type;
-    PyObject *causes;    /* {number: exception} of runs under way */
+    PyObject *causes;      /* {number: exception} of runs under way */
     PyObject *dumps;       /* cloudpickle's, from the first use on */
     PyObject *plain_dumps; /* pickle's */
-    PyObject *loads;     /* pickle's */
-    PyObject *cancelled; /* exception class, a BaseException: raised at the call of a body that is given up */
-    PyObject *spawn;     /* function(coroutine, completion): runs a coroutine on the loop of the run */
-    PyObject *cache_key; /* function(object): what stands for an object of an unknown class */
-    PyObject *to_series; /* function(sequence): a Series of it */
+    PyObject *loads;       /* pickle's */
+    PyObject *cancelled;   /* exception class, a BaseException: raised at the call of a body that is given up */
+    PyObject *spawn;       /* function(coroutine, completion): runs a coroutine on the loop of the run */
+    PyObject *cache_key;   /* function(object): what stands for an object of an unknown class */
+    PyObject *to_series;   /* function(sequence): a Series of it */
     PyObject *str_run, *str_append, *str_name;
 } hp_globals;
 extern hp_globals hp;
@@ -144,6 +145,7 @@ typedef struct hp_body {
     bool is_async, parks; /* parks: instances are in its closure or globals */
     bool as_series;       /* what batch is given */
     bool coalesce;        /* its calls of instances may stop it */
+    bool warned;          /* of many calls in a row */
 } hp_body;
 /* The forms of a body by what it is. */
 ht_forms hp_body_forms(const hp_body *body);
@@ -166,6 +168,8 @@ ht_status hp_body_run(void *self, ht_body *body, const ht_value *in, ht_value *o
 void hp_body_drop(void *slot);
 /* Whether this thread stands in a body that may stop for a call. */
 bool hp_can_park(void);
+/* Counts a call of a method with a batch form in that body: many in a row are warned of once; -1 with an exception. */
+int hp_count_call(PyObject *method);
 /* The call's result, new reference, after the body has stopped for it; NULL with an exception. Takes the values. */
 PyObject *hp_park(ht_value instance, const char *method, ht_value *args, size_t n_args);
 
