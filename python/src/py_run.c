@@ -138,7 +138,10 @@ static void on_event(void *ud, const ht_event *event)
                       (unsigned long long)event->n, (unsigned long long)event->frame, (unsigned long long)event->parent,
                       values_of(event), exception);
     PyObject *done = args ? PyObject_CallObject(r->event, args) : NULL;
-    if (!done) keep_interruption(r);
+    if (!done && PyErr_ExceptionMatches(PyExc_Exception))
+        PyErr_WriteUnraisable(r->event); /* of interest to whoever listens, not to the run */
+    else if (!done)
+        keep_interruption(r);
     Py_XDECREF(args);
     Py_XDECREF(done);
     PyErr_Restore(type, value, traceback);
