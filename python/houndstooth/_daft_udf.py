@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 _lock = threading.Lock()
 _here: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # instances of this process, by number

@@ -1,8 +1,9 @@
-"""Frames: lazy columns and expressions over them, with the names that Daft has. Results keep the order of their rows."""
+"""Frames: lazy columns and expressions over them, with Daft's names. Results keep the order of their rows."""
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from houndstooth import _core
 
@@ -135,7 +136,7 @@ class DataFrame:
     def to_pylist(self) -> list[dict[str, Any]]:
         """Rows as dicts."""
         columns = self.to_pydict()
-        return [dict(zip(columns, row)) for row in zip(*columns.values())]
+        return [dict(zip(columns, row, strict=False)) for row in zip(*columns.values(), strict=False)]
 
     def iter_rows(self) -> Iterator[dict[str, Any]]:
         """Rows as dicts, one by one."""

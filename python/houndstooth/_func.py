@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import update_wrapper
-from typing import Any, Callable
+from typing import Any
 
 from houndstooth._cls import ClassOptions, MethodOptions, _Plan, proxy_of
 

@@ -145,10 +145,11 @@ ht_status hp_wrap(PyObject *object, ht_value *out, ht_error *err)
 
 static PyObject *new_native(ht_value value)
 {
-    native_value *made = PyObject_New(native_value, hp.value_type);
+    native_value *made = PyObject_GC_New(native_value, hp.value_type);
     if (!made) return NULL;
     made->value = ht_value_retain(value);
     made->failure = NULL;
+    PyObject_GC_Track((PyObject *)made);
     return (PyObject *)made;
 }
 
@@ -457,10 +458,25 @@ int hp_struct_of_dict(PyObject *dict, ht_value *out)
 static void value_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     ht_value_release(((native_value *)self)->value);
     Py_XDECREF(((native_value *)self)->failure);
-    PyObject_Free(self);
+    PyObject_GC_Del(self);
     Py_DECREF(type);
+}
+
+/* An exception's traceback may hold the frame whose list holds the failure that it is in. */
+static int value_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((native_value *)self)->failure);
+    return 0;
+}
+
+static int value_clear(PyObject *self)
+{
+    Py_CLEAR(((native_value *)self)->failure);
+    return 0;
 }
 
 static PyObject *value_repr(PyObject *self)
@@ -563,6 +579,8 @@ static PyMethodDef value_methods[] = {
     {NULL, NULL, 0, NULL}};
 static PyType_Slot value_slots[] = {
     {Py_tp_dealloc, HP_SLOT(value_dealloc)},
+    {Py_tp_traverse, HP_SLOT(value_traverse)},
+    {Py_tp_clear, HP_SLOT(value_clear)},
     {Py_tp_repr, HP_SLOT(value_repr)},
     {Py_tp_getset, value_fields},
     {Py_tp_methods, value_methods},
@@ -572,7 +590,8 @@ static PyType_Slot value_slots[] = {
     {Py_tp_doc, HP_DOC("A value of native code: an array, a failed item, or an object that native nodes pass on.")},
     {0, NULL}};
 static PyType_Spec value_spec = {"houndstooth._core.Value", sizeof(native_value), 0,
-                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, value_slots};
+                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                 value_slots};
 
 int hp_convert_init(PyObject *module)
 {

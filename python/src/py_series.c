@@ -513,17 +513,17 @@ static PyMethodDef series_methods[] = {
      "    Whether the rows may be, or must be, objects.\n\nRaises\n------\nTypeError, ValueError, OverflowError\n"
      "    A row does not fit the dtype; the message names it."},
     {"from_numpy", KEYWORDS(from_numpy) | METH_STATIC,
-     "from_numpy(data, name=None)\n--\n\nA series of an array [n] or [n, k] (fixed-size lists), whose memory it shares."},
+     "from_numpy(data, name=None)\n--\n\nA series of an array [n] or [n, k] (fixed-size lists), sharing its memory."},
     {"from_arrow", KEYWORDS(from_arrow) | METH_STATIC,
-     "from_arrow(data, name=None)\n--\n\nA series of anything with ``__arrow_c_array__`` or ``__arrow_c_stream__``, whose\n"
-     "memory it shares; chunks are joined."},
+     "from_arrow(data, name=None)\n--\n\nA series of anything with ``__arrow_c_array__`` or ``__arrow_c_stream__``,\n"
+     "whose memory it shares; chunks are joined."},
     {"concat", concat, METH_O | METH_STATIC, "concat(series)\n--\n\nAll rows of several series, in order."},
     {"to_pylist", to_pylist, METH_NOARGS, "to_pylist()\n--\n\nThe rows; objects are the same objects."},
     {"to_arrow", hp_share_pyarrow, METH_NOARGS,
      "to_arrow()\n--\n\nA pyarrow Array of the same memory; without pyarrow the series itself, which has `to_numpy`."},
     {"to_numpy", hp_share_numpy, METH_NOARGS,
-     "to_numpy()\n--\n\nAn array [n], or [n, k] of fixed-size lists: of the same memory where the rows are numbers without\n"
-     "nulls. Numbers with nulls become float64 with nan; text, lists and objects an array of objects."},
+     "to_numpy()\n--\n\nAn array [n], or [n, k] of fixed-size lists: of the same memory where the rows are numbers\n"
+     "without nulls. Numbers with nulls become float64 with nan; text, lists and objects an array of objects."},
     {"__array__", KEYWORDS(hp_share_array), NULL},
     {"__arrow_c_array__", hp_share_capsules, METH_VARARGS, NULL},
     {"__arrow_c_schema__", hp_share_schema, METH_NOARGS, NULL},
