@@ -9,7 +9,7 @@ under way together and their events alternate; each event's context says which p
 from __future__ import annotations
 
 import hashlib
-from time import perf_counter
+from time import monotonic
 from typing import Any
 
 from houndstooth import _core
@@ -152,7 +152,7 @@ class _Way:
     def __init__(self, pipeline: Any, path: tuple[str, ...], callbacks: tuple[Any, ...], inputs: dict) -> None:
         self.pipeline, self.path, self.callbacks, self.inputs = pipeline, path, callbacks, inputs
         self.outputs: dict[str, Any] = {}
-        self.began = perf_counter()
+        self.began = 0.0
         self.starts: dict[str, float] = {}
         self.nested: dict[str, _Nested] = {}
         self.cached: list[str] = []
@@ -170,7 +170,7 @@ class _Nested:
         self.callbacks = outer.callbacks + _new_callbacks(node.pipeline, outer.callbacks)
         self.inputs = {node.input_mapping.get(k, k): v for k, v in inputs.items()}
         self.way = None if node.map_over else _Way(node.pipeline, self.path, self.callbacks, self.inputs)
-        self.began = perf_counter()
+        self.began = 0.0
         self.is_bound = False  # `way` has its number
 
     def item(self, index: int) -> _Way:
@@ -223,6 +223,7 @@ class Dispatcher:
         self._hooks: dict[tuple[Any, ...], dict[str, list[Any]]] = {}
         self._reported: set[tuple[int, str]] = set()
         self._began: float | None = None
+        self._now = 0.0  # of the event; other machines' clocks differ, so it is compared within one way only
         self._nodes: dict[str, dict[str, Any]] = {}
         self._kinds = (
             self._node_start,
@@ -252,10 +253,12 @@ class Dispatcher:
         n: int,
         frame: int,
         parent: int,
+        time_ns: int,
         values: dict[str, Any] | None,
         exception: BaseException | None,
     ) -> None:
         """One event of the library, on whichever thread it happens, one at a time."""
+        self._now = time_ns / 1e9
         if self._began is None:
             self._begin(n)
         self._kinds[kind](node, item, n, frame, parent, values, exception)
@@ -264,7 +267,7 @@ class Dispatcher:
         """The run has ended well."""
         if self._began is None:
             self._begin(0)
-        ended = perf_counter() - self._began
+        ended = monotonic() - self._began
         if self._request.map_over is not None:
             self._tell(self._path, self._callbacks, "on_map_end", ended)
         else:
@@ -289,7 +292,7 @@ class Dispatcher:
 
     def _begin(self, n: int) -> None:
         """Before the first event; a run that is refused for its inputs tells nothing."""
-        self._began = perf_counter()
+        self._began = monotonic()
         self._know(self._pipeline)
         if self._request.map_over is not None:
             self._tell(self._path, self._callbacks, "on_map_start", n)
@@ -308,11 +311,12 @@ class Dispatcher:
 
     def _start_pipeline(self, way: _Way) -> None:
         self._know(way.pipeline)
+        way.began = self._now
         self._tell(way.path, way.callbacks, "on_pipeline_start", way.pipeline.id, way.inputs)
 
     def _end_pipeline(self, way: _Way, outputs: dict[str, Any]) -> None:
         if not way.failed:
-            ended = perf_counter() - way.began
+            ended = self._now - way.began
             self._tell(way.path, way.callbacks, "on_pipeline_end", way.pipeline.id, outputs, ended)
 
     def _way(self, frame: int, parent: int, node: str) -> _Way:
@@ -326,7 +330,9 @@ class Dispatcher:
                 nested.is_bound = True
                 self._ways[frame] = nested.way
                 return nested.way
-        made = self._ways[frame] = _Way(self._pipeline, self._path, self._callbacks, self._inputs)  # elsewhere
+        made = _Way(self._pipeline, self._path, self._callbacks, self._inputs)
+        if frame:
+            self._ways[frame] = made
         return made
 
     # ---- nodes ----
@@ -334,12 +340,13 @@ class Dispatcher:
     def _node_start(self, node: str, item: int, n: int, frame: int, parent: int, values: Any, why: Any) -> None:
         way = self._way(frame, parent, node)
         way.ran = True
-        way.starts[node] = perf_counter()
+        way.starts[node] = self._now
         self._tell(way.path, way.callbacks, "on_node_start", node, values or {})
         made = self._know(way.pipeline).get(node)
         if not hasattr(made, "map_over"):
             return
         nested = way.nested[node] = _Nested(made, way, values or {})
+        nested.began = self._now
         self._know(made.pipeline)
         self._tell(way.path, nested.callbacks, "on_nested_pipeline_start", way.pipeline.id, made.pipeline.id)
         if nested.way is not None:
@@ -347,7 +354,7 @@ class Dispatcher:
 
     def _node_end(self, node: str, item: int, n: int, frame: int, parent: int, values: Any, why: Any) -> None:
         way = self._way(frame, parent, node)
-        now, outputs = perf_counter(), values or {}
+        now, outputs = self._now, values or {}
         way.outputs.update(outputs)
         nested = way.nested.pop(node, None)
         if nested is not None:
@@ -401,7 +408,7 @@ class Dispatcher:
     def _map_end(self, node: str, item: int, n: int, frame: int, parent: int, values: Any, why: Any) -> None:
         nested = self._way(frame, parent, node).nested.get(node)
         if nested is not None:
-            self._tell(nested.path, nested.callbacks, "on_map_end", perf_counter() - nested.began)
+            self._tell(nested.path, nested.callbacks, "on_map_end", self._now - nested.began)
 
     def _item_start(self, node: str, item: int, n: int, frame: int, parent: int, values: Any, why: Any) -> None:
         nested = self._ways[parent].nested.get(node) if parent in self._ways else None
@@ -424,7 +431,7 @@ class Dispatcher:
             signature = hashlib.sha256("".join(way.cached).encode()).hexdigest()
             self._tell(way.path, way.callbacks, "on_map_item_cached", item, signature)
         else:
-            self._tell(way.path, way.callbacks, "on_map_item_end", item, perf_counter() - way.began)
+            self._tell(way.path, way.callbacks, "on_map_item_end", item, self._now - way.began)
 
 
 def _own_hooks(callbacks: tuple[Any, ...], hook: str) -> list[Any]:

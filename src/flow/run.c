@@ -300,6 +300,7 @@ void hti_run_tell(hti_run *run, const ht_event *what, const hti_frame *frame)
 {
     ht_event event = *what;
     if (!run->options->event) return;
+    event.time_ns = hti_run_now(run);
     if (frame) {
         event.depth = frame->map->depth;
         event.item = hti_frame_item(frame);

@@ -356,3 +356,27 @@ def test_many_items_on_every_engine_of_this_process(make) -> None:
     assert names.count("pipeline_start") == names.count("pipeline_end") == 80
     depths = {c for c, s in zip(heard.contexts, heard.seen, strict=True) if s[0] == "node_start" and s[1] == "one"}
     assert depths == {(2, ("outer", "inner"))}
+    items = [s[1] for s in heard.seen if s[0] == "map_item_start"]
+    assert sorted(items) == sorted([*range(20), *[0, 1, 2] * 20])
+
+
+def test_durations_in_another_process_are_those_that_it_took_there() -> None:
+    @ht.node(output_name="b")
+    def slow(a):
+        import time
+
+        time.sleep(0.05)
+        return a
+
+    took: list[float] = []
+
+    class Durations(PipelineCallback):
+        def on_node_end(self, node_id, outputs, duration, ctx):
+            took.append(duration)
+
+        def on_map_item_end(self, item_index, duration, ctx):
+            took.append(duration)
+
+    ht.Pipeline([slow]).map({"a": [1, 2, 3]}, "a", engine=ht.ProcessEngine(2, callbacks=[Durations()]))
+    assert len(took) == 6
+    assert all(0.045 < t < 2 for t in took)
