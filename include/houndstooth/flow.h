@@ -316,9 +316,10 @@ typedef struct ht_event {
     uint32_t depth;   /* 0: the outermost pipeline */
     uint64_t item;    /* index in the innermost map, 0 outside */
     uint64_t n;
-    /* The way through a pipeline that it belongs to, and the one that opened that; from 1 on, 0: none, or elsewhere. */
+    /* The way through a pipeline that it belongs to, and the one that opened that; from 1 on, 0: none. */
     uint64_t frame, parent;
     const ht_error *why; /* of NODE_ERROR, where it is known; else NULL */
+    uint64_t time_ns;    /* when it happened, by the run's clock; of another process: by that machine's */
     const void *inside;
 } ht_event;
 /* Inputs of a node that starts, outputs of one that ends: the value, borrowed, and its name; false behind the last. */

@@ -334,9 +334,9 @@ def _binder(plan: _Plan, direct_only: bool) -> Any:
     direct = plan.name + ":row" if plan.batch or (plan.is_async and not is_batch) else plan.name
     defaults = tuple(s.defaults.get(p, _core.Method) for p in s.params)
     gathers = not is_batch and (plan.batch is not None or plan.is_async)
-    return _core.Method(
-        plan.name, plan.function, s.params, s.n_positional, defaults, plan.name, direct, gathers, expression, is_batch
-    )
+    over = plan.batch.over() if plan.batch is not None else 0
+    ways = (plan.name, direct, gathers, expression, is_batch, over)
+    return _core.Method(plan.name, plan.function, s.params, s.n_positional, defaults, *ways)
 
 
 def _variadic(function: Callable) -> Callable:
@@ -427,34 +427,3 @@ def cls(class_: type | None = None, **options: Any) -> Any:
 def stateful(class_: type | None = None, **options: Any) -> Any:
     """`cls` under the name that HyperNodes gives it."""
     return cls(class_, **options)
-
-
-def map_rows(bound: Any, values: Any, *args: Any, **kwargs: Any) -> list[Any]:
-    """``bound(value, ...)`` for each value, in order; rows that gather are called in one batch.
-
-    What a lifted comprehension calls. Without a batch form, or for a plain object, this is the comprehension.
-    """
-    plan = type(bound.__self__).__ht_plans__.get(bound.__func__.name)
-    if plan is None or plan.batch is None or args:
-        return [bound(value, *args, **kwargs) for value in values]
-    rows = list(values)
-    size = plan.batch.noted.get("batch_size", 0) or len(rows) or 1
-    given = plan.batch.wants_series()
-    results: list[Any] = []
-    form = getattr(bound.__self__, plan.batch.name)
-    for at in range(0, len(rows), size):
-        results += _as_list(form(rows[at : at + size] if not given else _series(rows[at : at + size]), **kwargs))
-    return results
-
-
-def _series(rows: list[Any]) -> Any:
-    from houndstooth import Series
-
-    return Series.from_pylist(rows)
-
-
-def _as_list(result: Any) -> list[Any]:
-    for way in ("to_pylist", "tolist"):
-        if hasattr(result, way):
-            return getattr(result, way)()
-    return list(result)

@@ -47,8 +47,6 @@ class Engine:
         self.window, self.batch, self.timeout = window, batch, timeout
         self.workers = workers or 0
         self.last_trace = _core.Trace() if trace is True else trace
-        for callback in self.callbacks:
-            _check_callback(callback, self)
         self._plain = None if self.callbacks else self._settings()
 
     def _settings(self, event: Any = None) -> Any:
@@ -73,8 +71,8 @@ class Engine:
         core = pipeline._core(self.cache is not None)
         plain = not any(isinstance(v, _core.Instance) for v in inputs.values()) and not pipeline._holds_instances()
         arguments = (plain, request.map_over, request.product, request.collect, request.result)
-        if not self.callbacks:
-            return core.run(inputs, outputs, self._plain, *arguments)
+        if not self.callbacks and not pipeline._hears():
+            return core.run(inputs, outputs, self._plain or self._settings(), *arguments)
         from houndstooth.callbacks import Dispatcher
 
         dispatcher = Dispatcher(self, pipeline, inputs, request)
@@ -121,16 +119,6 @@ class ThreadEngine(Engine):
 
     def __init__(self, workers: int = 0, cache: Any = None, callbacks: Any = None, **options: Any) -> None:
         super().__init__(cache, callbacks, workers=workers, **options)
-
-
-def _check_callback(callback: Any, engine: Any) -> None:
-    supported = getattr(callback, "supported_engines", None)
-    names = {type(engine).__name__} | ({"SeqEngine"} if isinstance(engine, SequentialEngine) else set())
-    if supported is not None and not names & set(supported):
-        name = "SeqEngine" if isinstance(engine, SequentialEngine) else type(engine).__name__
-        raise ValueError(
-            f"{type(callback).__name__} is not compatible with engine {name}: it supports {', '.join(supported)}"
-        )
 
 
 _default: Any = None

@@ -118,6 +118,10 @@ class Pipeline:
             self._meets = any(n._instances() for n in self.nodes if not isinstance(n, PipelineNode))
         return self._meets or any(n.pipeline._holds_instances() for n in self._nested)
 
+    def _hears(self) -> bool:
+        """Whether a nested pipeline's own engine has callbacks."""
+        return any(getattr(n.pipeline.engine, "callbacks", None) or n.pipeline._hears() for n in self._nested)
+
     # ---- what it is ----
 
     @property

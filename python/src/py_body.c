@@ -233,6 +233,7 @@ static PyObject *body_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     body->parks = parks;
     body->as_series = as_series;
     body->coalesce = coalesce;
+    body->warned = false;
     PyObject_GC_Track((PyObject *)body);
     return (PyObject *)body;
 }

@@ -27,19 +27,19 @@ enum { HP_MAX_INPUTS = 64 };
 #define HP_DOC(text) ((void *)(uintptr_t)(text))
 /* What the limited API of 3.12 lacks. */
 #ifndef Py_SETREF
-#define Py_SETREF(to, value)             \
-    do {                                 \
+#define Py_SETREF(to, value)                  \
+    do {                                      \
         PyObject *hp_old_ = (PyObject *)(to); \
-        (to) = (value);                  \
-        Py_DECREF(hp_old_);              \
+        (to) = (value);                       \
+        Py_DECREF(hp_old_);                   \
     } while (0)
 #endif
 #ifndef Py_XSETREF
-#define Py_XSETREF(to, value)            \
-    do {                                 \
+#define Py_XSETREF(to, value)                 \
+    do {                                      \
         PyObject *hp_old_ = (PyObject *)(to); \
-        (to) = (value);                  \
-        Py_XDECREF(hp_old_);             \
+        (to) = (value);                       \
+        Py_XDECREF(hp_old_);                  \
     } while (0)
 #endif
 #define HP_TPFLAGS_SEQUENCE (1UL << 5)
@@ -55,6 +55,7 @@ static inline PyObject *hp_call_one(PyObject *function, PyObject *argument)
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX
 #define Py_T_BOOL T_BOOL
+#define Py_T_ULONGLONG T_ULONGLONG
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_READONLY READONLY
 #endif
@@ -63,14 +64,14 @@ static inline PyObject *hp_call_one(PyObject *function, PyObject *argument)
 typedef struct hp_globals {
     PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
         *value_type, *cache_type, *trace_type, *frame_type, *dtype_type, *coroutine_type;
-    PyObject *causes;    /* {number: exception} of runs under way */
+    PyObject *causes;      /* {number: exception} of runs under way */
     PyObject *dumps;       /* cloudpickle's, from the first use on */
     PyObject *plain_dumps; /* pickle's */
-    PyObject *loads;     /* pickle's */
-    PyObject *cancelled; /* exception class, a BaseException: raised at the call of a body that is given up */
-    PyObject *spawn;     /* function(coroutine, completion): runs a coroutine on the loop of the run */
-    PyObject *cache_key; /* function(object): what stands for an object of an unknown class */
-    PyObject *to_series; /* function(sequence): a Series of it */
+    PyObject *loads;       /* pickle's */
+    PyObject *cancelled;   /* exception class, a BaseException: raised at the call of a body that is given up */
+    PyObject *spawn;       /* function(coroutine, completion): runs a coroutine on the loop of the run */
+    PyObject *cache_key;   /* function(object): what stands for an object of an unknown class */
+    PyObject *to_series;   /* function(sequence): a Series of it */
     PyObject *str_run, *str_append, *str_name;
 } hp_globals;
 extern hp_globals hp;
@@ -166,6 +167,7 @@ typedef struct hp_body {
     bool is_async, parks; /* parks: instances are in its closure or globals */
     bool as_series;       /* what batch is given */
     bool coalesce;        /* its calls of instances may stop it */
+    bool warned;          /* of many calls in a row */
 } hp_body;
 /* The forms of a body by what it is. */
 ht_forms hp_body_forms(const hp_body *body);
@@ -188,6 +190,8 @@ ht_status hp_body_run(void *self, ht_body *body, const ht_value *in, ht_value *o
 void hp_body_drop(void *slot);
 /* Whether this thread stands in a body that may stop for a call. */
 bool hp_can_park(void);
+/* Counts a call of a method with a batch form in that body: many in a row are warned of once; -1 with an exception. */
+int hp_count_call(PyObject *method);
 /* The call's result, new reference, after the body has stopped for it; NULL with an exception. Takes the values. */
 PyObject *hp_park(ht_value instance, const char *method, ht_value *args, size_t n_args);
 

@@ -194,8 +194,24 @@ static PyObject *class_of(PyObject *module, ht_status status)
     return base;
 }
 
+static PyObject *unraisable(PyObject *module, PyObject *args)
+{
+    PyObject *exception, *where;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OO", &exception, &where)) return NULL;
+    raise_object(Py_NewRef(exception));
+    PyErr_WriteUnraisable(where);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"unraisable", unraisable, METH_VARARGS,
+     "unraisable(exception, where)\n--\n\nReports an exception that nobody can catch, by sys.unraisablehook."},
+    {NULL, NULL, 0, NULL}};
+
 int hp_errors_init(PyObject *module)
 {
+    if (PyModule_AddFunctions(module, functions) < 0) return -1;
     hp.causes = PyDict_New();
     hp.str_name = PyUnicode_InternFromString("__name__");
     if (!hp.causes || !hp.str_name) return -1;

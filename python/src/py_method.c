@@ -18,9 +18,10 @@ typedef struct hp_binder {
     const char *auto_name, *direct_name; /* kept by `names` */
     PyObject *names;
     Py_ssize_t n_params, n_positional;
-    char gathers;          /* calls of it may stop a body */
-    char direct_only;      /* a batch method: a call of it is one call */
-    PyObject *auto_object; /* auto_name as a str */
+    char gathers;            /* calls of it may stop a body */
+    char direct_only;        /* a batch method: a call of it is one call */
+    unsigned long long over; /* parameters that its batch form takes as columns, by bit; 0: it has none */
+    PyObject *auto_object;   /* auto_name as a str */
 } hp_binder;
 static PyTypeObject *binder_type;
 
@@ -125,6 +126,12 @@ static PyObject *call_bound(const hp_binder *m, PyObject *object, PyObject *cons
     if (status == HT_OK && parks) {
         ht_value self;
         status = ht_instance_value(instance, &self, &err);
+        if (status == HT_OK && m->over && hp_count_call(m->name) < 0) {
+            ht_value_release(self);
+            for (Py_ssize_t i = 0; i < made; i++) ht_value_release(values[i]);
+            hp_leave(before);
+            return NULL;
+        }
         if (status == HT_OK) {
             result = hp_park(self, m->auto_name, values, (size_t)made);
             hp_leave(before);
@@ -237,18 +244,86 @@ static PyObject *call_repr(PyObject *self)
     return PyUnicode_FromFormat("<method %U of %R>", ((hp_binder *)call->method)->name, call->object);
 }
 
-/* map(values, ...): the rows of the first argument by one call after the other, or one batch where a body may stop. */
+/* Rows as columns: the first parameter, and others that the batch form takes as columns, have a value a row. */
+static PyObject *call_rows(const hp_call *call, PyObject *rows, PyObject *const *bound)
+{
+    const hp_binder *m = (const hp_binder *)call->method;
+    const size_t n = (size_t)PyList_Size(rows), n_params = (size_t)m->n_params;
+    ht_value *values = PyMem_Calloc(n * (n_params + 1) + n_params, sizeof *values), *out = values;
+    ht_column columns[HP_MAX_INPUTS];
+    ht_error err = {0};
+    ht_status status = HT_OK;
+    size_t made = 0;
+    if (!values) return PyErr_NoMemory();
+    ht_value *next = out + n;
+    for (size_t i = 0; status == HT_OK && i < n_params; i++) {
+        const bool is_column = i == 0 || (i < 64 && (m->over >> i & 1));
+        columns[i] = (ht_column){next, !is_column};
+        for (size_t row = 0; status == HT_OK && row < (is_column ? n : 1); row++, next++)
+            status = hp_wrap(i == 0 ? PyList_GetItem(rows, (Py_ssize_t)row) : bound[i], next, &err);
+        made = (size_t)(next - values) - n;
+    }
+    if (status == HT_OK)
+        status = ht_instance_call_batch(hp_instance_of(call->object), m->auto_name, n, columns, n_params, out, &err);
+    PyObject *list = status == HT_OK ? PyList_New((Py_ssize_t)n) : NULL;
+    if (status != HT_OK) (void)hp_raise(&err);
+    for (size_t i = 0; list && i < n; i++) {
+        PyObject *item = hp_unwrap(out[i]);
+        if (!item || PyList_SetItem(list, (Py_ssize_t)i, item) < 0) Py_CLEAR(list);
+    }
+    for (size_t i = status == HT_OK ? 0 : n; i < n + made; i++) ht_value_release(values[i]);
+    PyMem_Free(values);
+    return list;
+}
+
+/* One call after the other. */
+static PyObject *call_each(PyObject *call, PyObject *rows, PyObject *rest, PyObject *kwargs)
+{
+    const Py_ssize_t n = PyList_Size(rows);
+    PyObject *list = PyList_New(n);
+    for (Py_ssize_t i = 0; list && i < n; i++) {
+        PyObject *front = PyTuple_Pack(1, PyList_GetItem(rows, i));
+        PyObject *all = front ? PySequence_Concat(front, rest) : NULL;
+        PyObject *item = all ? PyObject_Call(call, all, kwargs) : NULL;
+        if (!item || PyList_SetItem(list, i, item) < 0) Py_CLEAR(list);
+        Py_XDECREF(front);
+        Py_XDECREF(all);
+    }
+    return list;
+}
+
+/* map(values, ...): one call of the batch form where there is one, in pieces of its batch_size. */
 static PyObject *call_map(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    PyObject *module = PyImport_ImportModule("houndstooth._cls");
-    PyObject *map = module ? PyObject_GetAttrString(module, "map_rows") : NULL;
-    PyObject *front = map ? PyTuple_Pack(1, self) : NULL;
-    PyObject *all = front ? PySequence_Concat(front, args) : NULL;
-    PyObject *result = all ? PyObject_Call(map, all, kwargs) : NULL;
-    Py_XDECREF(module);
-    Py_XDECREF(map);
-    Py_XDECREF(front);
-    Py_XDECREF(all);
+    const hp_call *call = (const hp_call *)self;
+    const hp_binder *m = (const hp_binder *)call->method;
+    const Py_ssize_t n = PyTuple_Size(args), n_keywords = kwargs ? PyDict_Size(kwargs) : 0;
+    PyObject *given[2 * HP_MAX_INPUTS], *bound[HP_MAX_INPUTS], *key, *value;
+    if (n < 1 || n > HP_MAX_INPUTS || n_keywords > HP_MAX_INPUTS) {
+        PyErr_Format(PyExc_TypeError, "%U.map() takes the values, then what is the same for all of them", m->name);
+        return NULL;
+    }
+    PyObject *rows = PySequence_List(PyTuple_GetItem(args, 0)), *result = NULL;
+    PyObject *kwnames = rows ? PyTuple_New(n_keywords) : NULL;
+    Py_ssize_t at = 0, k = 0;
+    for (Py_ssize_t i = 0; i < n; i++) given[i] = PyTuple_GetItem(args, i);
+    for (; kwnames && kwargs && PyDict_Next(kwargs, &at, &key, &value); k++) {
+        given[n + k] = value;
+        (void)PyTuple_SetItem(kwnames, k, Py_NewRef(key));
+    }
+    if (kwnames && m->over == 0) {
+        PyObject *rest = PyTuple_GetSlice(args, 1, n);
+        result = rest ? call_each(self, rows, rest, kwargs) : NULL;
+        Py_XDECREF(rest);
+    } else if (kwnames && bind(m, given, n, kwnames, bound) == 0) {
+        const bool before = hp_enter();
+        const uint64_t causes = hp_causes_begin();
+        result = PyList_Size(rows) ? call_rows(call, rows, bound) : PyList_New(0);
+        hp_causes_end(causes);
+        hp_leave(before);
+    }
+    Py_XDECREF(kwnames);
+    Py_XDECREF(rows);
     return result;
 }
 
@@ -275,13 +350,14 @@ static PyObject *binder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 {
     static const char *const names[] = {"name",       "function",    "params",      "n_positional",
                                         "defaults",   "auto_name",   "direct_name", "gathers",
-                                        "expression", "direct_only", NULL};
+                                        "expression", "direct_only", "over",        NULL};
     PyObject *name, *function, *params, *defaults, *auto_name, *direct_name, *expression;
     Py_ssize_t n_positional;
     int gathers, direct_only = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UOO!nO!UUpO|p", HP_KEYWORDS(names), &name, &function, &PyTuple_Type,
-                                     &params, &n_positional, &PyTuple_Type, &defaults, &auto_name, &direct_name,
-                                     &gathers, &expression, &direct_only))
+    unsigned long long over = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UOO!nO!UUpO|pK", HP_KEYWORDS(names), &name, &function,
+                                     &PyTuple_Type, &params, &n_positional, &PyTuple_Type, &defaults, &auto_name,
+                                     &direct_name, &gathers, &expression, &direct_only, &over))
         return NULL;
     if (PyTuple_Size(params) > HP_MAX_INPUTS) {
         PyErr_Format(PyExc_ValueError, "a method has at most %d parameters", HP_MAX_INPUTS);
@@ -306,6 +382,7 @@ static PyObject *binder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     m->n_positional = n_positional;
     m->gathers = (char)gathers;
     m->direct_only = (char)direct_only;
+    m->over = over;
     m->auto_object = PyTuple_GetItem(keep, 0);
     PyObject_GC_Track((PyObject *)m);
     return (PyObject *)m;
@@ -353,6 +430,7 @@ static PyMemberDef binder_members[] = {
     {"auto_name", Py_T_OBJECT_EX, offsetof(hp_binder, auto_object), Py_READONLY, NULL},
     {"direct_only", Py_T_BOOL, offsetof(hp_binder, direct_only), Py_READONLY, NULL},
     {"gathers", Py_T_BOOL, offsetof(hp_binder, gathers), Py_READONLY, NULL},
+    {"over", Py_T_ULONGLONG, offsetof(hp_binder, over), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
 static PyType_Slot binder_slots[] = {{Py_tp_new, HP_SLOT(binder_new)},
                                      {Py_tp_call, HP_SLOT(PyVectorcall_Call)},

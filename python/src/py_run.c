@@ -134,11 +134,14 @@ static void on_event(void *ud, const ht_event *event)
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *exception = event->why ? hp_exception_of(event->why) : Py_NewRef(Py_None);
     PyObject *args =
-        Py_BuildValue("(isIKKKKNN)", (int)event->kind, event->node, event->depth, (unsigned long long)event->item,
+        Py_BuildValue("(isIKKKKKNN)", (int)event->kind, event->node, event->depth, (unsigned long long)event->item,
                       (unsigned long long)event->n, (unsigned long long)event->frame, (unsigned long long)event->parent,
-                      values_of(event), exception);
+                      (unsigned long long)event->time_ns, values_of(event), exception);
     PyObject *done = args ? PyObject_CallObject(r->event, args) : NULL;
-    if (!done) keep_interruption(r);
+    if (!done && PyErr_ExceptionMatches(PyExc_Exception))
+        PyErr_WriteUnraisable(r->event); /* of interest to whoever listens, not to the run */
+    else if (!done)
+        keep_interruption(r);
     Py_XDECREF(args);
     Py_XDECREF(done);
     PyErr_Restore(type, value, traceback);

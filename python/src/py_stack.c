@@ -28,6 +28,8 @@ typedef struct hp_stack {
     ht_value call_args[HP_MAX_INPUTS];
     size_t n_call_args;
     PyObject *answer, *answer_exception;
+    PyObject *last_method; /* name of the method of its last call, borrowed for comparing */
+    size_t n_in_row;       /* calls of it, one after the other */
     struct hp_stack *next;
 } hp_stack;
 
@@ -170,6 +172,7 @@ static hp_stack *begin(const hp_body *body, const ht_value *in)
     hp_stack *s = take_stack();
     if (!s) return NULL;
     s->body = (const hp_body *)Py_NewRef((PyObject *)(uintptr_t)body);
+    s->last_method = NULL;
     s->args[CONTEXT] = PyObject_CallNoArgs(copy_context);
     s->args[FUNCTION] = Py_NewRef(body->function);
     bool ok = s->args[CONTEXT] != NULL;
@@ -206,6 +209,21 @@ bool hp_can_park(void)
     const bool inside = now == current->greenlet;
     Py_XDECREF(now);
     return inside;
+}
+
+int hp_count_call(PyObject *method)
+{
+    enum { MANY = 32 };
+    hp_stack *s = current;
+    hp_body *body = (hp_body *)(uintptr_t)s->body;
+    s->n_in_row = method == s->last_method ? s->n_in_row + 1 : 1;
+    s->last_method = method;
+    if (s->n_in_row <= MANY || body->warned) return 0;
+    body->warned = true;
+    return PyErr_WarnFormat(PyExc_UserWarning, 1,
+                            "%d calls of %U in a row, each of which waits for the one before: they are one batch as "
+                            "[x.%U(value) for value in values] or x.%U.map(values)",
+                            MANY + 1, method, method, method);
 }
 
 PyObject *hp_park(ht_value instance, const char *method, ht_value *args, size_t n_args)

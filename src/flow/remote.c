@@ -297,21 +297,51 @@ static ht_status take_outputs(cutting *c, const slice *s, ht_value reply, ht_err
     return HT_OK;
 }
 
-static void replay(hti_run *run, uint32_t depth, ht_value reply)
+/* kind, node, depth, item, n, frame, parent, time; false if it is no such list. */
+static bool read_event(ht_value value, ht_event *out)
+{
+    size_t n;
+    const ht_value *part = ht_value_items(value, &n);
+    bool good = n == 8 && part[1].kind == HT_KIND_STRING;
+    for (size_t i = 0; good && i < n; i++) good = i == 1 || part[i].kind == HT_KIND_INT;
+    if (!good) return false;
+    *out = (ht_event){.kind = (ht_event_kind)part[0].as.integer,
+                      .node = ht_value_text(part[1]).data,
+                      .depth = (uint32_t)part[2].as.integer,
+                      .item = (uint64_t)part[3].as.integer,
+                      .n = (uint64_t)part[4].as.integer,
+                      .frame = (uint64_t)part[5].as.integer,
+                      .parent = (uint64_t)part[6].as.integer,
+                      .time_ns = (uint64_t)part[7].as.integer};
+    return true;
+}
+
+/* A slice's events as this run's: its frames get numbers of their own here, its items are the map's. */
+static void replay(hti_run *run, const hti_open_map *map, ht_value reply)
 {
     ht_value events;
     size_t n;
+    uint64_t n_frames = 0;
+    ht_event event;
     if (!run->options->event || !ht_value_field(reply, "events", &events)) return;
     const ht_value *list = ht_value_items(events, &n);
+    for (size_t i = 0; i < n; i++)
+        if (read_event(list[i], &event)) n_frames = HTI_MAX(n_frames, event.frame);
+    const uint64_t base = __atomic_fetch_add(run->serials, n_frames, __ATOMIC_RELAXED);
     for (size_t i = 0; i < n; i++) {
-        size_t n_parts;
-        const ht_value *part = ht_value_items(list[i], &n_parts);
-        if (n_parts != 5 || part[1].kind != HT_KIND_STRING) continue;
-        const ht_event event = {.kind = (ht_event_kind)part[0].as.integer,
-                                .node = ht_value_text(part[1]).data,
-                                .depth = depth + (uint32_t)part[2].as.integer,
-                                .item = (uint64_t)part[3].as.integer,
-                                .n = (uint64_t)part[4].as.integer};
+        if (!read_event(list[i], &event)) continue;
+        const bool is_item = event.kind == HT_EVENT_ITEM_START || event.kind == HT_EVENT_ITEM_END;
+        if (is_item && !run->options->item_events) continue;
+        if (is_item && event.depth == 0) {
+            event.n = map->n;
+            event.node = map->node ? map->node->name : map->plan->pipeline;
+        }
+        event.depth += map->depth;
+        if (event.parent)
+            event.parent += base;
+        else if (map->parent)
+            event.parent = map->parent->serial;
+        if (event.frame) event.frame += base;
         hti_mutex_lock(run->lock);
         run->options->event(run->options->ud, &event);
         hti_mutex_unlock(run->lock);
@@ -362,7 +392,7 @@ static ht_status take_slice(cutting *c, slice *s, ht_error *err)
     const ht_status failed = hti_take_failure(reply, err);
     const ht_status status =
         failed == HT_OK ? take_outputs(c, s, reply, err) : hti_frame_fail_around(c->map->parent, failed, err);
-    if (status == HT_OK || failed != HT_OK) replay(c->run, c->map->depth, reply);
+    if (status == HT_OK || failed != HT_OK) replay(c->run, c->map, reply);
     if (status == HT_OK || failed != HT_OK) trace_slice(c, s, reply);
     ht_value_release(reply);
     hti_kept_clear(&s->reply);

@@ -216,7 +216,7 @@ ht_status hti_map_admit(hti_run *run, hti_open_map *map, hti_frame **out, ht_err
     frame->skipped = frame->doomed = frame->again = frame->answered = false;
     frame->n_open = 0;
     frame->verdict = ht_value_null();
-    if (run->options->event) frame->serial = __atomic_add_fetch(&run->next_serial, 1, __ATOMIC_RELAXED);
+    if (run->options->event) frame->serial = __atomic_add_fetch(run->serials, 1, __ATOMIC_RELAXED);
     for (size_t i = 0; i < plan->n_inputs && map->mapped; i++)
         if (map->items[i])
             frame->values[plan->input_at[i]] =
@@ -300,6 +300,7 @@ void hti_run_tell(hti_run *run, const ht_event *what, const hti_frame *frame)
 {
     ht_event event = *what;
     if (!run->options->event) return;
+    event.time_ns = hti_run_now(run);
     if (frame) {
         event.depth = frame->map->depth;
         event.item = hti_frame_item(frame);
@@ -481,6 +482,7 @@ static ht_status run_planned(hti_run *run, const ht_plan *plan, const root_input
 ht_status hti_run_init(hti_run *run, const ht_run_options *options, ht_error *err)
 {
     *run = (hti_run){.options = options};
+    run->serials = &run->next_serial;
     run->window = options->window ? options->window : HTI_WINDOW;
     run->batch_max = options->batch_max ? options->batch_max : SIZE_MAX;
     run->cache = options->cache;
@@ -576,6 +578,7 @@ ht_status hti_nested_run(hti_frame *frame, const hti_step *step, ht_error *err)
     options.ud = outer;
     ht_status status = hti_run_init(&run, &options, err);
     run.deadline = outer->deadline;
+    run.serials = outer->serials;
     run.step_names = outer->step_names;
     if (status == HT_OK) status = set_engine(&run, &options, &own_pool, err);
     if (status == HT_OK && run.n_workers) status = hti_plan_check_remote(step->child, options.registry, err);

@@ -157,6 +157,7 @@ struct hti_run {
     size_t n_fresh;             /* of the last ones, opened since the last admission */
     size_t n_leaf;
     uint64_t next_seq, next_serial;
+    uint64_t *serials; /* `next_serial` of the outermost run, so that events tell frames of nested ones apart */
     hti_frames runnable, parked;
     hti_mutex *lock; /* guards `finished`, `calls`, `next_timer`, `puts` and the callbacks */
     bool closed;     /* under lock: a result was refused, so no later one is given */

@@ -81,12 +81,18 @@ typedef struct event_list {
 static void note_event(void *ud, const ht_event *event)
 {
     event_list *list = ud;
-    ht_value parts[5] = {ht_value_int(event->kind), ht_value_null(), ht_value_int(event->depth),
-                         ht_value_int((int64_t)event->item), ht_value_int((int64_t)event->n)};
+    ht_value parts[] = {ht_value_int(event->kind),
+                        ht_value_null(),
+                        ht_value_int(event->depth),
+                        ht_value_int((int64_t)event->item),
+                        ht_value_int((int64_t)event->n),
+                        ht_value_int((int64_t)event->frame),
+                        ht_value_int((int64_t)event->parent),
+                        ht_value_int((int64_t)event->time_ns)};
     if (list->status == HT_OK)
         list->status = hti_reserve(&list->events, &list->cap, list->n + 1, sizeof *list->events, NULL);
     if (list->status == HT_OK) list->status = ht_value_string(hti_text_of(event->node), &parts[1], NULL);
-    if (list->status == HT_OK) list->status = ht_value_list_take(parts, 5, &list->events[list->n], NULL);
+    if (list->status == HT_OK) list->status = ht_value_list_take(parts, HTI_LEN(parts), &list->events[list->n], NULL);
     if (list->status == HT_OK) list->n++;
 }
 
@@ -217,6 +223,7 @@ static ht_status serve_slice(ht_registry *registry, const hti_kept_job *job, ht_
     if (true_field(job->job, "collect")) options.errors = HT_ERRORS_COLLECT;
     if (true_field(job->job, "events")) {
         options.event = note_event;
+        options.item_events = true;
         options.ud = &events;
     }
     ht_status status = HT_OK;
