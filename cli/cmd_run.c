@@ -157,11 +157,28 @@ ht_status write_trace(const char *path, ht_trace *trace, const char *title, ht_e
     return status;
 }
 
-static ht_status set_options(const run_args *args, ht_run_options *options, ht_error *err)
+enum { DASK = HT_ENGINE_PROCESSES + 1, DAFT };
+
+static ht_status open_bridge(const run_args *args, size_t engine, ht_bridge **out, ht_error *err)
 {
-    static const char *const engines[] = {"sequential", "threads", "processes", NULL};
+    const ht_bridge_options options = {HT_DESC(ht_bridge_options), .n_workers = args->workers,
+                                       .plugins = args->plugins.items, .n_plugins = args->plugins.len};
+    return engine == DASK ? ht_engine_dask(args->address, &options, out, err)
+                          : ht_engine_daft(args->runner, &options, out, err);
+}
+
+static ht_status set_options(const run_args *args, ht_run_options *options, ht_bridge **bridge, ht_error *err)
+{
+    static const char *const engines[] = {"sequential", "threads", "processes", "dask", "daft", NULL};
     size_t engine = 0;
     if (args->engine) TRY(choose("--engine", args->engine, engines, &engine, err));
+    if (args->address && engine != DASK) return fail(err, HT_INVALID, "--address goes with --engine dask");
+    if (args->runner && engine != DAFT) return fail(err, HT_INVALID, "--runner goes with --engine daft");
+    if (engine > HT_ENGINE_PROCESSES) {
+        TRY(open_bridge(args, engine, bridge, err));
+        options->elsewhere = ht_bridge_elsewhere(*bridge);
+        engine = HT_ENGINE_PROCESSES;
+    }
     options->engine = (ht_engine)engine;
     options->n_workers = args->workers;
     options->window = args->window;
@@ -219,7 +236,8 @@ static ht_status run_with(const run_args *args, const char *path, ht_registry *r
     progress cancel;
     progress_init(&cancel, true);
     options.monitor = &cancel.monitor;
-    ht_status status = set_options(args, &options, err);
+    ht_bridge *bridge = NULL;
+    ht_status status = set_options(args, &options, &bridge, err);
     if (status == HT_OK) status = ht_pipeline_file_load(path, registry, &file, err);
     if (status == HT_OK) status = run_file(&heard, file, &options, &out, err);
     if (status == HT_OK) status = end(ud, out, options.trace, err);
@@ -229,6 +247,7 @@ static ht_status run_with(const run_args *args, const char *path, ht_registry *r
     ht_pipeline_file_free(file);
     ht_trace_free(options.trace);
     ht_cache_close(options.cache);
+    ht_bridge_close(bridge);
     return status;
 }
 

@@ -9,7 +9,7 @@
 typedef struct run_args {
     const char *command; /* for messages */
     text_list inputs, outputs, plugins;
-    const char *engine, *cache, *viz;
+    const char *engine, *address, *runner, *cache, *viz;
     size_t workers, window, batch;
     bool no_batch, quiet, progress, no_progress;
     bool traced;       /* a trace is kept, for `end` */
@@ -19,8 +19,10 @@ typedef struct run_args {
 /* `to` is a run_args *; `letter` that of --output. */
 #define RUN_ROWS(letter, to)                                                                                          \
     INPUT_ROW(&(to)->inputs), OUTPUT_ROW((letter), &(to)->outputs),                                                   \
-        ROW("engine", 'e', OPT_TEXT, &(to)->engine, "NAME", "sequential, threads or processes; default sequential"),  \
-        ROW("workers", 'w', OPT_COUNT, &(to)->workers, "N", "threads or processes; default one a CPU"),               \
+        ROW("engine", 'e', OPT_TEXT, &(to)->engine, "NAME", "sequential (default), threads, processes, dask, daft"),  \
+        ROW("address", 0, OPT_TEXT, &(to)->address, "URL", "of a Dask scheduler; default a cluster of this machine"), \
+        ROW("runner", 0, OPT_TEXT, &(to)->runner, "NAME", "of Daft: native (default) or ray"),                        \
+        ROW("workers", 'w', OPT_COUNT, &(to)->workers, "N", "threads, processes or slices; default one a CPU"),       \
         ROW("cache", 0, OPT_TEXT, &(to)->cache, "DIR", "keep results of nodes there and take them from there"),       \
         ROW("viz", 0, OPT_TEXT, &(to)->viz, "FILE", "the pipeline with times and counts, drawn as by `hound viz`"),   \
         ROW("no-batch", 0, OPT_FLAG, &(to)->no_batch, NULL, "call every row alone"),                                  \

@@ -111,7 +111,7 @@ typedef struct ht_forms {
     uint32_t retry_wait_ms; /* before the first repetition, doubled for each further one; 0: at once */
     uint32_t timeout_ms;    /* of one started call, or one call in another process; 0: none */
     ht_dtype returns;       /* of the rows, where they become a series; INFER: found out */
-    /* Of a class's method: what its forms are given as `self`, made of the object; NULL: the object itself. */
+    /* Of a class's method: what its forms, these, are given as `self`, made of the object; NULL: the object itself. */
     void *(*self_for)(void *object, const struct ht_forms *forms);
 } ht_forms;
 
@@ -157,7 +157,7 @@ typedef struct ht_class {
 typedef struct ht_instance ht_instance;
 HT_API HT_CHECKED ht_status ht_instance_new(const ht_class *cls, ht_value args, ht_instance **out, ht_error *err);
 HT_API void ht_instance_retain(ht_instance *instance);
-HT_API void ht_instance_release(ht_instance *instance); /* the last one runs fini; NULL allowed */
+HT_API void ht_instance_release(ht_instance *instance);        /* the last one runs fini; NULL allowed */
 HT_API ht_value ht_instance_args(const ht_instance *instance); /* borrowed */
 /* The instance as a value, with a reference of its own; and back, borrowed, NULL if the value is none. */
 HT_API HT_CHECKED ht_status ht_instance_value(ht_instance *instance, ht_value *out, ht_error *err);
@@ -205,6 +205,7 @@ typedef struct ht_node_desc {
     const char *type;    /* its name in a registry; NULL: `name` */
     const char *version; /* part of cache keys: change it when results change. NULL: results are never cached */
     const char *summary; /* one line, NULL: none */
+    ht_value code;       /* what the face makes it of in another process (ht_face); null: it is named by its type */
 } ht_node_desc;
 
 typedef enum ht_map_mode {
@@ -345,6 +346,32 @@ typedef struct ht_failure {
 /* NULL unless the value is a failure. Borrowed. */
 HT_API const ht_failure *ht_value_failure(ht_value value);
 
+/* A slice of a map on its way to another place, where ht_serve makes the reply; borrowed until `done`. */
+typedef struct ht_slice {
+    ht_key key;
+    const void *job; /* [job_len] what all slices of a map share; `key` is its digest */
+    size_t job_len;
+    const void *data; /* [data_len] */
+    size_t data_len;
+    /* To be called once, from any thread: reply [len] borrowed, or with another status than HT_OK a message. */
+    void (*done)(void *ud, ht_status status, const void *reply, size_t len, const char *message);
+    void *done_ud;
+} ht_slice;
+/* Who takes slices instead of worker processes of this machine: a cluster, say. */
+typedef struct ht_elsewhere {
+    void *ud;
+    size_t n_workers;       /* a map is cut into four slices for each, two of which are under way */
+    ht_references *objects; /* that slices and replies are encoded with; NULL: none */
+    ht_status (*submit)(void *ud, const ht_slice *slice, ht_error *err);
+    /* Called when all slices of a map are submitted, for what runs them in one go; NULL: they run as they come. */
+    ht_status (*flush)(void *ud, ht_error *err);
+} ht_elsewhere;
+/*
+ * The reply to a slice, into `reply`; what was in it stays in front. Any thread. objects: as of the sender, NULL: none.
+ */
+HT_API HT_CHECKED ht_status ht_serve(ht_registry *registry, const ht_slice *slice, ht_references *objects,
+                                     ht_writer *reply, ht_error *err);
+
 typedef struct ht_run_options {
     uint32_t size;
     const char *const *outputs; /* [n_outputs] asked for; none: all */
@@ -372,8 +399,9 @@ typedef struct ht_run_options {
     const ht_clock *clock; /* NULL: the machine's */
     ht_trace *trace;       /* gets what the run does and when; NULL: none */
     ht_cache *cache;       /* of nodes and classes with a version; NULL: none. In processes only one on disk counts */
-    bool item_events;      /* items of maps are told too */
-    bool plain;            /* nodes with a body and a row form run by the row form: nothing awaits */
+    const ht_elsewhere *elsewhere; /* of the processes engine: its workers; NULL: processes of this machine */
+    bool item_events;              /* items of maps are told too */
+    bool plain;                    /* nodes with a body and a row form run by the row form: nothing awaits */
     /* How the results of a nested map become one value; takes the items, given `ud`. NULL: a list. */
     ht_status (*gather)(void *ud, ht_value *items, size_t n, ht_value *out, ht_error *err);
 } ht_run_options;

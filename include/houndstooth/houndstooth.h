@@ -3,6 +3,7 @@
 #define HOUNDSTOOTH_HOUNDSTOOTH_H
 
 #include "base.h"
+#include "bridge.h"
 #include "cache.h"
 #include "collection.h"
 #include "draw.h"

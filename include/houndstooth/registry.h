@@ -39,6 +39,28 @@ HT_API const ht_node_desc *ht_registry_node_at(const ht_registry *registry, size
 HT_API HT_CHECKED ht_status ht_registry_instance(ht_registry *registry, const char *cls, ht_value args,
                                                  ht_instance **out, ht_error *err);
 
+/* The same for a class that is described here, and never shared with an equal one. */
+HT_API HT_CHECKED ht_status ht_registry_instance_of(ht_registry *registry, const ht_class *cls, ht_value args,
+                                                    ht_instance **out, ht_error *err);
+
+/*
+ * Code that has no name beforehand, as another language's has: nodes with `code`, and classes whose arguments say what
+ * they are, are made again in other processes by these functions. One for the process, set before anything runs.
+ */
+typedef struct ht_face {
+    uint32_t size;
+    void *ud;
+    /* Forms, self, policies and version of the node that `code` is; names are those of the plan. */
+    ht_status (*node)(void *ud, ht_value code, ht_node_desc *out, ht_error *err);
+    /* The class of an instance with these arguments; it lives as long as they do. */
+    ht_status (*cls)(void *ud, ht_value args, const ht_class **out, ht_error *err);
+    /* A failure's cause as bytes for the process that asked, and its number there; 0: lost. */
+    ht_status (*give_cause)(void *ud, uint64_t cause, ht_writer *out, ht_error *err);
+    uint64_t (*take_cause)(void *ud, const void *data, size_t len);
+    const char *const *worker; /* NULL-ended command that starts a worker of this face; it calls ht_worker_main */
+} ht_face;
+HT_API void ht_face_set(const ht_face *face);
+
 /* What a plug-in exports as `ht_module_init`: adds its classes, nodes and types. */
 typedef ht_status (*ht_module_init_fn)(ht_registry *registry, ht_error *err);
 /* Loads a shared library and calls its ht_module_init. NOT_FOUND: no such file, or no such function in it. */

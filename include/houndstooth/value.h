@@ -193,6 +193,16 @@ HT_API const void *ht_writer_data(const ht_writer *writer, size_t *len);
 HT_API void ht_writer_clear(ht_writer *writer);
 
 /*
+ * Objects that need not leave the process: while a thread uses such a table (NULL: none), what it encodes names opaque
+ * objects instead of encoding them; decoding finds them, in this process, until the table is freed. `use` gives the one
+ * before.
+ */
+typedef struct ht_references ht_references;
+HT_API HT_CHECKED ht_status ht_references_new(ht_references **out, ht_error *err);
+HT_API void ht_references_free(ht_references *references); /* NULL allowed */
+HT_API ht_references *ht_references_use(ht_references *references);
+
+/*
  * Values and JSON: {} is a struct, [] a list, numbers without fraction and exponent int (LIMIT beyond int64), others
  * float. Tensors become nested lists of numbers, bytes {"$bytes": base64}, opaque objects are UNSUPPORTED. PARSE names
  * the byte.

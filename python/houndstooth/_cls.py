@@ -254,6 +254,10 @@ class ProxyMeta(type):
             from houndstooth._digest import class_hash
 
             options: ClassOptions = cls.__ht_options__
+            if options.use_process:
+                from houndstooth._processes import prepare
+
+                prepare()
             target = cls.__wrapped__
             made = _core.Class(
                 target,

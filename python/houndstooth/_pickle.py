@@ -9,6 +9,7 @@ import io
 import pickle
 from typing import Any
 
+from houndstooth import _core
 from houndstooth._cls import ProxyMeta
 
 _pickler: Any = None
@@ -21,6 +22,8 @@ def _make_pickler() -> Any:
         def reducer_override(self, obj: Any) -> Any:
             if isinstance(obj, ProxyMeta) and not _importable(obj):
                 return _decorated, (obj.__wrapped__, obj.__ht_options__.given(), obj.__module__, obj.__qualname__)
+            if type(obj) is _core.Class:
+                return _class_of, (obj.proxy,)
             return super().reducer_override(obj)
 
     return Pickler
@@ -29,12 +32,16 @@ def _make_pickler() -> Any:
 def _importable(obj: Any) -> bool:
     import sys
 
-    if obj.__module__ == "__main__" or "<locals>" in obj.__qualname__:
+    if obj.__module__ in ("__main__", "__mp_main__") or "<locals>" in obj.__qualname__:
         return False
     found: Any = sys.modules.get(obj.__module__)
     for part in obj.__qualname__.split("."):
         found = getattr(found, part, None)
     return found is obj
+
+
+def _class_of(proxy: Any) -> Any:
+    return proxy.__ht_class__
 
 
 _made: dict[Any, Any] = {}
@@ -67,3 +74,27 @@ def dumps(obj: Any) -> bytes:
 
 
 loads = pickle.loads
+
+
+def dump_exception(error: BaseException) -> bytes:
+    """An exception for another process; what cannot be pickled becomes a RuntimeError of its text."""
+    import traceback
+
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+    try:
+        data = dumps(error)
+        if not isinstance(loads(data), type(error)):
+            raise TypeError
+    except Exception:
+        data = dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+    return dumps((data, text))
+
+
+def load_exception(data: bytes) -> BaseException:
+    """What `dump_exception` wrote, with the traceback of the other process as a note."""
+    inner, text = loads(data)
+    error = loads(inner)
+    note = "In the worker:\n" + text
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+    return error

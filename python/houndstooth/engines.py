@@ -65,6 +65,11 @@ class Engine:
 
     def _run(self, pipeline: Any, inputs: dict[str, Any], outputs: list[str] | None, request: Any) -> Any:
         inputs = pipeline._known(inputs)
+        for name, value in inputs.items():
+            if type(value).__module__.startswith("daft."):
+                from houndstooth._daft_udf import ours_of
+
+                inputs = {**inputs, name: ours_of(value)}
         core = pipeline._core(self.cache is not None)
         plain = not any(isinstance(v, _core.Instance) for v in inputs.values()) and not pipeline._holds_instances()
         arguments = (plain, request.map_over, request.product, request.collect, request.result)

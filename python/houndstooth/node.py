@@ -91,7 +91,11 @@ class Node:
         return f"Node({self.name}({', '.join(self.root_args)}) -> {', '.join(self.outputs)})"
 
     def __reduce__(self) -> Any:
-        return _rebuild, (self.func, self.output_name, self.cache, self._options.changed())
+        return _rebuild, (type(self), self._made_of(), self._hash, self.name)
+
+    def _made_of(self) -> dict[str, Any]:
+        options = self._options.changed()
+        return {"func": self.func, "output_name": self.output_name, "cache": self.cache, **options}
 
     # ---- into a pipeline ----
 
@@ -121,7 +125,18 @@ class Node:
             on_error=o.on_error,
             timeout_ms=o.timeout_ms,
             batch_size=o.batch_size,
+            code=self,
         )
+
+    def _described(self) -> tuple[Any, ...]:
+        """What a worker makes of it."""
+        if self._body is None:
+            self._body = self._make_body()
+        o = self._options
+        version = self.code_hash if self.cache else None
+        retries = (o.max_retries, o.retry_wait_ms, o.on_error, o.timeout_ms)
+        self._told = (self._body, version, o.batch_size, *retries)  # kept: the library borrows the text
+        return self._told
 
     def _make_body(self) -> Any:
         s = self._signature
@@ -175,8 +190,10 @@ class NodeOptions:
         return {n: v for n, v, u in zip(names, self._given, usual) if v != u}
 
 
-def _rebuild(func: Callable, output_name: Any, cache: bool, options: dict[str, Any]) -> Node:
-    return Node(func, output_name, cache, **options)
+def _rebuild(kind: type, options: dict[str, Any], code_hash: str | None, name: str) -> Node:
+    made = kind(**options)
+    made._hash, made.name = code_hash, name
+    return made
 
 
 def name_of(func: Any) -> str:
@@ -279,8 +296,10 @@ class DualNode(Node):
             self._hash = code_hash(self.singular, self.batch)
         return self._hash
 
-    def __reduce__(self) -> Any:
-        return DualNode, (self.output_name, self.singular, self.batch, self.cache)
+    def _made_of(self) -> dict[str, Any]:
+        made = super()._made_of()
+        del made["func"]
+        return {**made, "singular": self.singular, "batch": self.batch}
 
     def __repr__(self) -> str:
         return "Dual" + super().__repr__()

@@ -79,10 +79,11 @@ static void completion_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static PyType_Slot completion_slots[] = {{Py_tp_call, HP_SLOT(completion_call)},
-                                         {Py_tp_dealloc, HP_SLOT(completion_dealloc)},
-                                         {Py_tp_doc, "Ends one asynchronous call: completion(result, exception)."},
-                                         {0, NULL}};
+static PyType_Slot completion_slots[] = {
+    {Py_tp_call, HP_SLOT(completion_call)},
+    {Py_tp_dealloc, HP_SLOT(completion_dealloc)},
+    {Py_tp_doc, HP_DOC("Ends one asynchronous call: completion(result, exception).")},
+    {0, NULL}};
 static PyType_Spec completion_spec = {"houndstooth._core.Completion", sizeof(completion), 0,
                                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, completion_slots};
 

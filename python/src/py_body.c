@@ -202,12 +202,12 @@ static void body_dealloc(PyObject *self)
 
 static PyObject *body_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"function", "params", "n_positional", "n_outputs", "batch",
-                            "is_async", "parks",  "as_series",    "coalesce",  NULL};
+    static const char *const names[] = {"function", "params", "n_positional", "n_outputs", "batch",
+                                        "is_async", "parks",  "as_series",    "coalesce",  NULL};
     PyObject *function, *params, *batch = Py_None;
     Py_ssize_t n_positional, n_outputs;
     int is_async = 0, parks = 0, as_series = 1, coalesce = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!nn|Opppp", names, &function, &PyTuple_Type, &params,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!nn|Opppp", HP_KEYWORDS(names), &function, &PyTuple_Type, &params,
                                      &n_positional, &n_outputs, &batch, &is_async, &parks, &as_series, &coalesce))
         return NULL;
     const Py_ssize_t n = PyTuple_Size(params);
@@ -242,17 +242,17 @@ static PyMemberDef body_members[] = {
     {"batch", Py_T_OBJECT_EX, FIELD(batch), Py_READONLY, NULL},
     {"parks", Py_T_BOOL, FIELD(parks), 0, "Whether its globals or closure hold instances."},
     {NULL, 0, 0, 0, NULL}};
-static PyType_Slot body_slots[] = {{Py_tp_new, HP_SLOT(body_new)},
-                                   {Py_tp_dealloc, HP_SLOT(body_dealloc)},
-                                   {Py_tp_traverse, HP_SLOT(body_traverse)},
-                                   {Py_tp_clear, HP_SLOT(body_clear)},
-                                   {Py_tp_members, body_members},
-                                   {Py_tp_doc,
-                                    "Body(function, params, n_positional, n_outputs, batch=None, "
-                                    "is_async=False, parks=False, as_series=True, coalesce=True)\n\nA function "
-                                    "as a node's work: its parameters' names, the first n_positional of "
-                                    "which go by position."},
-                                   {0, NULL}};
+static PyType_Slot body_slots[] = {
+    {Py_tp_new, HP_SLOT(body_new)},
+    {Py_tp_dealloc, HP_SLOT(body_dealloc)},
+    {Py_tp_traverse, HP_SLOT(body_traverse)},
+    {Py_tp_clear, HP_SLOT(body_clear)},
+    {Py_tp_members, body_members},
+    {Py_tp_doc, HP_DOC("Body(function, params, n_positional, n_outputs, batch=None, "
+                       "is_async=False, parks=False, as_series=True, coalesce=True)\n\nA function "
+                       "as a node's work: its parameters' names, the first n_positional of "
+                       "which go by position.")},
+    {0, NULL}};
 static PyType_Spec body_spec = {"houndstooth._core.Body", sizeof(hp_body), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
                                 body_slots};
 

@@ -106,6 +106,7 @@ const ht_type hp_object_type = {
 /* A native value that Python code only passes on: what another native node made of it stays as it is. */
 typedef struct native_value {
     PyObject_HEAD ht_value value;
+    PyObject *failure; /* (item, node, exception) of a failed item; NULL: it is none */
 } native_value;
 
 ht_status hp_wrap(PyObject *object, ht_value *out, ht_error *err)
@@ -145,7 +146,21 @@ ht_status hp_wrap(PyObject *object, ht_value *out, ht_error *err)
 static PyObject *new_native(ht_value value)
 {
     native_value *made = PyObject_New(native_value, hp.value_type);
-    if (made) made->value = ht_value_retain(value);
+    if (!made) return NULL;
+    made->value = ht_value_retain(value);
+    made->failure = NULL;
+    return (PyObject *)made;
+}
+
+/* With its exception, which is reachable only as long as the run. */
+static PyObject *new_failure(ht_value value, const ht_failure *failure)
+{
+    ht_error why = {.status = failure->status, .cause = failure->cause};
+    native_value *made = (native_value *)new_native(value);
+    (void)PyOS_snprintf(why.message, sizeof why.message, "%s", failure->message);
+    PyObject *exception = made ? hp_exception_of(&why) : NULL;
+    if (exception) made->failure = Py_BuildValue("(KsN)", (unsigned long long)failure->item, failure->node, exception);
+    if (made && !made->failure) Py_CLEAR(made);
     return (PyObject *)made;
 }
 
@@ -199,7 +214,7 @@ PyObject *hp_unwrap(ht_value value)
     PyObject *object = ht_value_object(value, &hp_object_type);
     if (object) return Py_NewRef(object);
     const ht_failure *failure = ht_value_failure(value);
-    if (failure) return new_native(value);
+    if (failure) return new_failure(value, failure);
     if (ht_value_instance(value)) return hp_proxy_of(value);
     return new_native(value);
 }
@@ -443,6 +458,7 @@ static void value_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     ht_value_release(((native_value *)self)->value);
+    Py_XDECREF(((native_value *)self)->failure);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -505,15 +521,9 @@ static PyObject *value_shape(PyObject *self, void *unused)
 
 static PyObject *value_failure(PyObject *self, void *unused)
 {
-    const ht_failure *failure = ht_value_failure(((native_value *)self)->value);
+    PyObject *failure = ((native_value *)self)->failure;
     (void)unused;
-    if (!failure) return Py_NewRef(Py_None);
-    ht_error why = {0};
-    why.status = failure->status;
-    why.cause = failure->cause;
-    (void)PyOS_snprintf(why.message, sizeof why.message, "%s", failure->message);
-    PyObject *exception = hp_exception_of(&why);
-    return exception ? Py_BuildValue("(KsN)", (unsigned long long)failure->item, failure->node, exception) : NULL;
+    return Py_NewRef(failure ? failure : Py_None);
 }
 
 static PyObject *value_tolist(PyObject *self, PyObject *unused)
@@ -548,8 +558,8 @@ static PyGetSetDef value_fields[] = {{"shape", value_shape, NULL, "Dimensions of
                                      {NULL, NULL, NULL, NULL, NULL}};
 static PyMethodDef value_methods[] = {
     {"tolist", value_tolist, METH_NOARGS, "The array as nested lists of numbers."},
-    {"to_numpy", value_numpy, METH_NOARGS, "The array as a numpy array, without a copy."},
-    {"__array__", (PyCFunction)(void (*)(void))value_numpy, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"to_numpy", HP_METHOD(value_numpy), METH_VARARGS | METH_KEYWORDS, "The array as a numpy array, without a copy."},
+    {"__array__", HP_METHOD(value_numpy), METH_VARARGS | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot value_slots[] = {
     {Py_tp_dealloc, HP_SLOT(value_dealloc)},
@@ -559,7 +569,7 @@ static PyType_Slot value_slots[] = {
     {Py_sq_length, HP_SLOT(value_len)},
     {Py_bf_getbuffer, HP_SLOT(value_buffer)},
     {Py_bf_releasebuffer, HP_SLOT(value_release_buffer)},
-    {Py_tp_doc, "A value of native code: an array, a failed item, or an object that native nodes pass on."},
+    {Py_tp_doc, HP_DOC("A value of native code: an array, a failed item, or an object that native nodes pass on.")},
     {0, NULL}};
 static PyType_Spec value_spec = {"houndstooth._core.Value", sizeof(native_value), 0,
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, value_slots};

@@ -24,6 +24,11 @@ enum { HP_MAX_INPUTS = 64 };
 
 /* A slot's value is a void *, also where it is a function; ISO C has no such conversion, POSIX does. */
 #define HP_SLOT(function) (__extension__(void *)(function))
+#define HP_DOC(text) ((void *)(uintptr_t)(text))
+/* A function that takes keywords, as a method. */
+#define HP_METHOD(function) ((PyCFunction)(void (*)(void))(function))
+/* Keywords of a signature, which CPython before 3.13 takes as if it might write to them. */
+#define HP_KEYWORDS(names) ((char **)(uintptr_t)(names))
 #if PY_VERSION_HEX < 0x030C0000 /* the names that members have since 3.12 */
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX
@@ -35,9 +40,10 @@ enum { HP_MAX_INPUTS = 64 };
 /* Everything that lives once in the process; Python objects are owned. */
 typedef struct hp_globals {
     PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
-        *value_type, *cache_type, *trace_type, *frame_type, *expr_type;
+        *value_type, *cache_type, *trace_type, *frame_type, *expr_type, *dtype_type;
     PyObject *causes;    /* {number: exception} of runs under way */
-    PyObject *dumps;     /* cloudpickle's, from the first use on */
+    PyObject *dumps;       /* cloudpickle's, from the first use on */
+    PyObject *plain_dumps; /* pickle's */
     PyObject *loads;     /* pickle's */
     PyObject *cancelled; /* exception class, a BaseException: raised at the call of a body that is given up */
     PyObject *spawn;     /* function(coroutine, completion): runs a coroutine on the loop of the run */
@@ -112,7 +118,18 @@ int hp_convert_init(PyObject *module);
 
 /* ---- py_registry.c ---- */
 ht_registry *hp_registry(void);
+/* The table of a References object; NULL of None. */
+ht_references *hp_references_of(PyObject *object);
 int hp_registry_init(PyObject *module);
+
+/* ---- py_elsewhere.c ---- */
+/* Python functions of an ht_elsewhere, borrowed; its `ud`. */
+typedef struct hp_ends {
+    PyObject *submit, *flush;
+} hp_ends;
+ht_status hp_submit(void *ud, const ht_slice *slice, ht_error *err);
+ht_status hp_flush(void *ud, ht_error *err);
+int hp_elsewhere_init(PyObject *module);
 
 /* ---- py_pickle.c: objects as bytes, and their digests ---- */
 ht_status hp_object_digest(const void *object, ht_digest *digest, ht_error *err);
@@ -139,6 +156,8 @@ int hp_body_init(PyObject *module);
 /* ---- py_series.c ---- */
 /* Rows as a Series object, new reference. */
 PyObject *hp_series_of_values(const ht_value *rows, size_t n);
+int hp_dtype_init(PyObject *module);
+int hp_series_init(PyObject *module);
 
 /* ---- py_stack.c: bodies that stop in their middle ---- */
 /* The body form of nodes: with a stack of its own where an instance is among the arguments. */
@@ -152,6 +171,8 @@ PyObject *hp_park(ht_value instance, const char *method, ht_value *args, size_t 
 /* ---- py_instance.c: classes and their instances ---- */
 /* The instance of a proxy object, borrowed; NULL if it is none. */
 ht_instance *hp_instance_of(PyObject *object);
+/* The class that a spec (Class, args, kwargs) is of; NULL if it is none. */
+const ht_class *hp_class_of_spec(PyObject *spec);
 /* A value that is an instance as its proxy, new reference. */
 PyObject *hp_proxy_of(ht_value value);
 int hp_instance_init(PyObject *module);

@@ -394,13 +394,14 @@ static int fill_class(hp_class *cls, PyObject *methods)
 
 static PyObject *class_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"target", "name", "methods", "max_concurrency", "use_process", "gpus", "version", NULL};
+    static const char *const names[] = {"target",      "name", "methods", "max_concurrency",
+                                        "use_process", "gpus", "version", NULL};
     PyObject *target, *name, *methods, *version = Py_None;
     unsigned int max_concurrency = 0;
     int use_process = 0;
     double gpus = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUO!|IpdO", names, &target, &name, &PyTuple_Type, &methods,
-                                     &max_concurrency, &use_process, &gpus, &version))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUO!|IpdO", HP_KEYWORDS(names), &target, &name, &PyTuple_Type,
+                                     &methods, &max_concurrency, &use_process, &gpus, &version))
         return NULL;
     hp_class *cls = PyObject_GC_New(hp_class, type);
     if (!cls) return NULL;
@@ -443,16 +444,17 @@ static PyMemberDef class_members[] = {
 static PyGetSetDef class_fields[] = {{"proxy", class_get_proxy, NULL, "The class of its instances.", NULL},
                                      {NULL, NULL, NULL, NULL, NULL}};
 static PyMethodDef class_methods[] = {{"set_proxy", class_set_proxy, METH_O, NULL}, {NULL, NULL, 0, NULL}};
-static PyType_Slot class_slots[] = {{Py_tp_new, HP_SLOT(class_new)},
-                                    {Py_tp_dealloc, HP_SLOT(class_dealloc)},
-                                    {Py_tp_traverse, HP_SLOT(class_traverse)},
-                                    {Py_tp_clear, HP_SLOT(class_clear)},
-                                    {Py_tp_members, class_members},
-                                    {Py_tp_getset, class_fields},
-                                    {Py_tp_methods, class_methods},
-                                    {Py_tp_doc, "Class(target, name, methods, max_concurrency=0, use_process=False, "
-                                                "gpus=0, version=None)"},
-                                    {0, NULL}};
+static PyType_Slot class_slots[] = {
+    {Py_tp_new, HP_SLOT(class_new)},
+    {Py_tp_dealloc, HP_SLOT(class_dealloc)},
+    {Py_tp_traverse, HP_SLOT(class_traverse)},
+    {Py_tp_clear, HP_SLOT(class_clear)},
+    {Py_tp_members, class_members},
+    {Py_tp_getset, class_fields},
+    {Py_tp_methods, class_methods},
+    {Py_tp_doc, HP_DOC("Class(target, name, methods, max_concurrency=0, use_process=False, "
+                       "gpus=0, version=None)")},
+    {0, NULL}};
 static PyType_Spec class_spec = {"houndstooth._core.Class", sizeof(hp_class), 0,
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, class_slots};
 
@@ -463,6 +465,13 @@ ht_instance *hp_instance_of(PyObject *object)
     if (Py_TYPE(object) == hp.instance_type || PyObject_TypeCheck(object, hp.instance_type))
         return ((hp_instance *)object)->instance;
     return NULL;
+}
+
+const ht_class *hp_class_of_spec(PyObject *spec)
+{
+    if (!spec || !PyTuple_CheckExact(spec) || PyTuple_Size(spec) != 3) return NULL;
+    PyObject *cls = PyTuple_GetItem(spec, 0);
+    return Py_TYPE(cls) == hp.class_type ? &((hp_class *)cls)->desc : NULL;
 }
 
 static int note_proxy(hp_instance *self)
@@ -484,7 +493,9 @@ static PyObject *find_proxy(const ht_instance *instance)
 
 static hp_instance *new_proxy(PyTypeObject *type, ht_instance *instance, PyObject *spec)
 {
-    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    allocfunc alloc;
+    void *slot = PyType_GetSlot(type, Py_tp_alloc);
+    memcpy(&alloc, &slot, sizeof alloc);
     hp_instance *self = (hp_instance *)alloc(type, 0);
     if (!self) return NULL;
     self->instance = instance;
@@ -570,7 +581,9 @@ static void instance_dealloc(PyObject *self)
         hp_leave(before);
     }
     (void)instance_clear(self);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    freefunc release;
+    void *slot = PyType_GetSlot(type, Py_tp_free);
+    memcpy(&release, &slot, sizeof release);
     release(self);
     Py_DECREF(type);
 }
@@ -624,7 +637,7 @@ static PyType_Slot instance_slots[] = {{Py_tp_new, HP_SLOT(instance_new)},
                                        {Py_tp_clear, HP_SLOT(instance_clear)},
                                        {Py_tp_members, instance_members},
                                        {Py_tp_methods, instance_methods},
-                                       {Py_tp_doc, "An instance of a class that houndstooth.cls decorates."},
+                                       {Py_tp_doc, HP_DOC("An instance of a class that houndstooth.cls decorates.")},
                                        {0, NULL}};
 static PyType_Spec instance_spec = {"houndstooth._core.Instance", sizeof(hp_instance), 0,
                                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, instance_slots};

@@ -258,7 +258,7 @@ static PyMemberDef call_members[] = {
     {"__self__", Py_T_OBJECT_EX, offsetof(hp_call, object), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
 static PyMethodDef call_methods[] = {
-    {"map", (PyCFunction)(void (*)(void))call_map, METH_VARARGS | METH_KEYWORDS,
+    {"map", HP_METHOD(call_map), METH_VARARGS | METH_KEYWORDS,
      "map(values, ...)\n--\n\nResults for each of the values, in order; other arguments are the same for all."},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot call_slots[] = {{Py_tp_new, HP_SLOT(call_new)},         {Py_tp_call, HP_SLOT(PyVectorcall_Call)},
@@ -273,14 +273,15 @@ static PyType_Spec call_spec = {"houndstooth._core.BoundMethod", sizeof(hp_call)
 
 static PyObject *binder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"name",        "function", "params",     "n_positional", "defaults", "auto_name",
-                            "direct_name", "gathers",  "expression", "direct_only",  NULL};
+    static const char *const names[] = {"name",       "function",    "params",      "n_positional",
+                                        "defaults",   "auto_name",   "direct_name", "gathers",
+                                        "expression", "direct_only", NULL};
     PyObject *name, *function, *params, *defaults, *auto_name, *direct_name, *expression;
     Py_ssize_t n_positional;
     int gathers, direct_only = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UOO!nO!UUpO|p", names, &name, &function, &PyTuple_Type, &params,
-                                     &n_positional, &PyTuple_Type, &defaults, &auto_name, &direct_name, &gathers,
-                                     &expression, &direct_only))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UOO!nO!UUpO|p", HP_KEYWORDS(names), &name, &function, &PyTuple_Type,
+                                     &params, &n_positional, &PyTuple_Type, &defaults, &auto_name, &direct_name,
+                                     &gathers, &expression, &direct_only))
         return NULL;
     if (PyTuple_Size(params) > HP_MAX_INPUTS) {
         PyErr_Format(PyExc_ValueError, "a method has at most %d parameters", HP_MAX_INPUTS);

@@ -18,10 +18,35 @@ static PyObject *function_of(PyObject **slot, const char *module, const char *na
     return *slot;
 }
 
+/* Of containers, text and numbers alone, which pickle itself takes anywhere. */
+static bool is_plain(PyObject *object, int depth)
+{
+    enum { DEEP = 20 };
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    if (object == Py_None || PyUnicode_CheckExact(object) || PyLong_CheckExact(object) || PyFloat_CheckExact(object) ||
+        PyBool_Check(object) || PyBytes_CheckExact(object))
+        return true;
+    if (depth > DEEP) return false;
+    if (PyDict_CheckExact(object)) {
+        while (PyDict_Next(object, &at, &key, &value))
+            if (!is_plain(key, depth + 1) || !is_plain(value, depth + 1)) return false;
+        return true;
+    }
+    const bool list = PyList_CheckExact(object);
+    if (!list && !PyTuple_CheckExact(object)) return false;
+    const Py_ssize_t n = list ? PyList_Size(object) : PyTuple_Size(object);
+    for (; at < n; at++)
+        if (!is_plain(list ? PyList_GetItem(object, at) : PyTuple_GetItem(object, at), depth + 1)) return false;
+    return true;
+}
+
 ht_status hp_object_encode(const void *object, ht_writer *writer, ht_error *err)
 {
     const hp_gil gil = hp_gil_take();
-    PyObject *dumps = function_of(&hp.dumps, "houndstooth._pickle", "dumps");
+    PyObject *dumps = is_plain((PyObject *)(uintptr_t)object, 0)
+                          ? function_of(&hp.plain_dumps, "pickle", "dumps")
+                          : function_of(&hp.dumps, "houndstooth._pickle", "dumps");
     PyObject *bytes = dumps ? PyObject_CallOneArg(dumps, (PyObject *)(uintptr_t)object) : NULL;
     const ht_status status =
         bytes ? ht_writer_add(writer, PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes), err) : hp_fail(err);

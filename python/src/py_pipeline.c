@@ -69,19 +69,21 @@ static PyObject *done(ht_status status, const ht_error *err)
 
 static PyObject *add_node(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"body",       "name",       "inputs",      "defaults",      "outputs",
-                            "version",    "batch_size", "max_retries", "retry_wait_ms", "on_error",
-                            "timeout_ms", "summary",    NULL};
-    PyObject *body, *inputs, *defaults, *outputs;
-    const char *name, *version = NULL, *summary = NULL;
+    static const char *const names[] = {"body",       "name",       "inputs",      "defaults",      "outputs",
+                                        "version",    "batch_size", "max_retries", "retry_wait_ms", "on_error",
+                                        "timeout_ms", "code",       NULL};
+    PyObject *body, *inputs, *defaults, *outputs, *code = Py_None;
+    ht_value code_value = ht_value_null();
+    ht_error err = {0};
+    const char *name, *version = NULL;
     Py_ssize_t batch_size = 0;
     unsigned int max_retries = 0, retry_wait_ms = 0, on_error = 0, timeout_ms = 0;
     ports p;
     const char **out_names;
     PyObject *keep;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!sOOO|znIIIIz", names, hp.body_type, &body, &name, &inputs,
-                                     &defaults, &outputs, &version, &batch_size, &max_retries, &retry_wait_ms,
-                                     &on_error, &timeout_ms, &summary))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!sOOO|znIIIIO", HP_KEYWORDS(names), hp.body_type, &body, &name,
+                                     &inputs, &defaults, &outputs, &version, &batch_size, &max_retries, &retry_wait_ms,
+                                     &on_error, &timeout_ms, &code))
         return NULL;
     if (read_ports(inputs, defaults, &p) < 0) return NULL;
     const Py_ssize_t n_out = hp_texts(outputs, "outputs", &out_names, &keep);
@@ -89,6 +91,7 @@ static PyObject *add_node(PyObject *self, PyObject *args, PyObject *kwargs)
         free_ports(&p);
         return NULL;
     }
+    (void)hp_wrap(code, &code_value, &err); /* a reference, which does not fail short of memory */
     ht_forms forms = hp_body_forms((hp_body *)body);
     forms.batch_size = (size_t)batch_size;
     forms.max_retries = max_retries;
@@ -97,9 +100,9 @@ static PyObject *add_node(PyObject *self, PyObject *args, PyObject *kwargs)
     forms.timeout_ms = timeout_ms;
     const ht_node_desc desc = {
         HT_DESC(ht_node_desc),      .name = name, .inputs = p.inputs, .n_inputs = (size_t)p.n, .outputs = out_names,
-        .n_outputs = (size_t)n_out, .self = body, .forms = forms,     .version = version,      .summary = summary};
-    ht_error err = {0};
+        .n_outputs = (size_t)n_out, .self = body, .forms = forms,     .version = version,      .code = code_value};
     ht_status status = ht_pipeline_add_node(inside(self), &desc, &err);
+    ht_value_release(code_value);
     PyMem_Free(out_names);
     Py_XDECREF(keep);
     free_ports(&p);
@@ -313,17 +316,16 @@ static void pipeline_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static PyMethodDef pipeline_methods[] = {
-    {"add_node", (PyCFunction)(void (*)(void))add_node, METH_VARARGS | METH_KEYWORDS, NULL},
-    {"add_method", add_method, METH_VARARGS, NULL},
-    {"add_pipeline", add_pipeline, METH_VARARGS, NULL},
-    {"bind", bind_input, METH_VARARGS, NULL},
-    {"inspect", inspect, METH_NOARGS, NULL},
-    {"plan", print_plan, METH_VARARGS, NULL},
-    {"draw", draw_plan, METH_VARARGS, NULL},
-    {"run", (PyCFunction)(void (*)(void))hp_pipeline_run, METH_FASTCALL,
-     "run(inputs, outputs, engine, plain, map_over, product, collect, result)"},
-    {NULL, NULL, 0, NULL}};
+static PyMethodDef pipeline_methods[] = {{"add_node", HP_METHOD(add_node), METH_VARARGS | METH_KEYWORDS, NULL},
+                                         {"add_method", add_method, METH_VARARGS, NULL},
+                                         {"add_pipeline", add_pipeline, METH_VARARGS, NULL},
+                                         {"bind", bind_input, METH_VARARGS, NULL},
+                                         {"inspect", inspect, METH_NOARGS, NULL},
+                                         {"plan", print_plan, METH_VARARGS, NULL},
+                                         {"draw", draw_plan, METH_VARARGS, NULL},
+                                         {"run", HP_METHOD(hp_pipeline_run), METH_FASTCALL,
+                                          "run(inputs, outputs, engine, plain, map_over, product, collect, result)"},
+                                         {NULL, NULL, 0, NULL}};
 static PyType_Slot pipeline_slots[] = {{Py_tp_new, HP_SLOT(pipeline_new)},
                                        {Py_tp_dealloc, HP_SLOT(pipeline_dealloc)},
                                        {Py_tp_traverse, HP_SLOT(pipeline_traverse)},

@@ -14,8 +14,8 @@
 typedef struct hp_engine {
     PyObject_HEAD int kind; /* ht_engine */
     Py_ssize_t n_workers, window, batch_max;
-    ht_pool *pool;                   /* of threads, from the first run on */
-    PyObject *cache, *trace, *event; /* NULL: none */
+    ht_pool *pool;                                              /* of threads, from the first run on */
+    PyObject *cache, *trace, *event, *submit, *flush, *objects; /* NULL: none */
     unsigned long long timeout_ms;
 } hp_engine;
 
@@ -23,13 +23,15 @@ static PyObject *optional(PyObject *object) { return object == Py_None ? NULL : 
 
 static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"kind", "workers", "window", "batch_max", "cache", "trace", "event", "timeout_ms", NULL};
+    static const char *const names[] = {"kind",  "workers",    "window", "batch_max", "cache",   "trace",
+                                        "event", "timeout_ms", "submit", "flush",     "objects", NULL};
     int kind;
     Py_ssize_t n_workers = 0, window = 0, batch_max = 0;
-    PyObject *cache = Py_None, *trace = Py_None, *event = Py_None;
+    PyObject *cache = Py_None, *trace = Py_None, *event = Py_None, *submit = Py_None, *flush = Py_None,
+             *objects = Py_None;
     unsigned long long timeout_ms = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|nnnOOOK", names, &kind, &n_workers, &window, &batch_max, &cache,
-                                     &trace, &event, &timeout_ms))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|nnnOOOKOOO", HP_KEYWORDS(names), &kind, &n_workers, &window,
+                                     &batch_max, &cache, &trace, &event, &timeout_ms, &submit, &flush, &objects))
         return NULL;
     hp_engine *self = PyObject_New(hp_engine, type);
     if (!self) return NULL;
@@ -41,6 +43,9 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->cache = optional(cache);
     self->trace = optional(trace);
     self->event = optional(event);
+    self->submit = optional(submit);
+    self->flush = optional(flush);
+    self->objects = optional(objects);
     self->timeout_ms = timeout_ms;
     return (PyObject *)self;
 }
@@ -55,6 +60,9 @@ static void engine_dealloc(PyObject *self)
     Py_XDECREF(engine->cache);
     Py_XDECREF(engine->trace);
     Py_XDECREF(engine->event);
+    Py_XDECREF(engine->submit);
+    Py_XDECREF(engine->flush);
+    Py_XDECREF(engine->objects);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -72,6 +80,8 @@ void hp_nested_settings(PyObject *object, ht_nested_run *out)
 /* ---- one run ---- */
 
 typedef struct run {
+    ht_elsewhere elsewhere;
+    hp_ends ends;
     PyObject *event, *result; /* borrowed */
     PyObject *interruption;   /* what a signal's handler, a callback or `result` raised; owned */
 } run;
@@ -240,6 +250,15 @@ static int prepare(hp_engine *engine, run *r, ht_run_options *options)
     options->trace = hp_trace_of(engine->trace);
     options->timeout_ms = engine->timeout_ms;
     options->registry = hp_registry();
+    if (engine->submit) {
+        r->ends = (hp_ends){engine->submit, engine->flush};
+        r->elsewhere = (ht_elsewhere){.ud = &r->ends,
+                                      .n_workers = (size_t)engine->n_workers,
+                                      .objects = hp_references_of(engine->objects),
+                                      .submit = hp_submit,
+                                      .flush = engine->flush ? hp_flush : NULL};
+        options->elsewhere = &r->elsewhere;
+    }
     r->event = engine->event;
     if (engine->event) {
         options->event = on_event;
@@ -300,8 +319,8 @@ static PyMemberDef engine_members[] = {{"_trace", Py_T_OBJECT_EX, offsetof(hp_en
 static PyType_Slot engine_slots[] = {{Py_tp_new, HP_SLOT(engine_new)},
                                      {Py_tp_dealloc, HP_SLOT(engine_dealloc)},
                                      {Py_tp_members, engine_members},
-                                     {Py_tp_doc, "Engine(kind, workers=0, window=0, batch_max=0, cache=None, "
-                                                 "trace=None, event=None, timeout_ms=0)"},
+                                     {Py_tp_doc, HP_DOC("Engine(kind, workers=0, window=0, batch_max=0, cache=None, "
+                                                        "trace=None, event=None, timeout_ms=0)")},
                                      {0, NULL}};
 static PyType_Spec engine_spec = {"houndstooth._core.Engine", sizeof(hp_engine), 0, Py_TPFLAGS_DEFAULT, engine_slots};
 

@@ -64,8 +64,9 @@ static ht_status take_reply(const waiting *w, ht_registry *registry, size_t n, h
     HT_TRY(hti_kept_status(&w->reply, err));
     HT_TRY(hti_value_decode_body(&w->reply.body, registry, &list, err));
     const ht_value *rows = ht_value_items(list, &n_rows);
-    const ht_status status =
-        n_rows == n ? HT_OK : HT_FAIL(err, INTERNAL, "%zu results came back for %zu rows", n_rows, n);
+    ht_status status = hti_take_failure(list, err);
+    if (status == HT_OK)
+        status = n_rows == n ? HT_OK : HT_FAIL(err, INTERNAL, "%zu results came back for %zu rows", n_rows, n);
     for (size_t i = 0; status == HT_OK && i < n; i++) out[i] = ht_value_retain(rows[i]);
     ht_value_release(list);
     return status;

@@ -36,10 +36,12 @@ static ht_status encode_failure(const void *object, ht_writer *writer, ht_error 
     const failure *f = object;
     ht_value value = ht_value_null();
     hti_fields fields = {.err = err};
-    hti_fields_take(&fields, "status", ht_value_int(f->view.status));
+    ht_error why = {0};
+    (void)hti_fail(&why, f->view.status, "%s", f->view.message);
+    why.cause = f->view.cause;
     hti_fields_take(&fields, "item", ht_value_int((int64_t)f->view.item));
     hti_fields_text(&fields, "node", f->view.node);
-    hti_fields_text(&fields, "message", f->view.message);
+    hti_put_failure(&fields, f->view.status, &why);
     HT_TRY(hti_fields_end(&fields, &value));
     const ht_status status = ht_value_encode(value, writer, err);
     ht_value_release(value);
@@ -60,15 +62,13 @@ static ht_status make(uint64_t item, const char *node, const ht_error *why, fail
 
 static ht_status decode_failure(const void *data, size_t len, ht_registry *registry, void **object, ht_error *err)
 {
-    ht_value value, status = ht_value_null(), item = status, node = status, message = status;
+    ht_value value, item = ht_value_null(), node = item;
     failure *made = NULL;
-    HT_TRY(ht_value_decode(data, len, registry, &value, err));
-    const bool whole = ht_value_field(value, "status", &status) && ht_value_field(value, "item", &item) &&
-                       ht_value_field(value, "node", &node) && ht_value_field(value, "message", &message) &&
-                       status.kind == HT_KIND_INT && item.kind == HT_KIND_INT && node.kind == HT_KIND_STRING &&
-                       message.kind == HT_KIND_STRING;
     ht_error why = {0};
-    if (whole) (void)hti_fail(&why, (ht_status)status.as.integer, "%s", ht_value_text(message).data);
+    HT_TRY(ht_value_decode(data, len, registry, &value, err));
+    const bool whole = ht_value_field(value, "item", &item) && ht_value_field(value, "node", &node) &&
+                       item.kind == HT_KIND_INT && node.kind == HT_KIND_STRING &&
+                       hti_take_failure(value, &why) != HT_OK;
     const ht_status done = whole ? make((uint64_t)item.as.integer, ht_value_text(node).data, &why, &made, err)
                                  : HT_FAIL(err, PARSE, "a failure that is not whole");
     ht_value_release(value);
@@ -98,6 +98,41 @@ const ht_failure *ht_value_failure(ht_value value)
 bool hti_run_collects(const hti_run *run, ht_status status)
 {
     return run->options->errors == HT_ERRORS_COLLECT && status != HT_CANCELLED && status != HT_NO_MEMORY;
+}
+
+/* ---- in replies ---- */
+
+void hti_put_failure(hti_fields *f, ht_status status, const ht_error *why)
+{
+    const ht_face *face = hti_face();
+    ht_value cause = ht_value_null();
+    ht_writer *writer = NULL;
+    size_t len;
+    hti_fields_take(f, "failed", ht_value_int(status));
+    hti_fields_text(f, "message", why->message);
+    if (!face || !why->cause) return;
+    ht_status given = ht_writer_new(&writer, NULL); /* one that cannot be told is lost, the message is not */
+    if (given == HT_OK) given = face->give_cause(face->ud, why->cause, writer, NULL);
+    if (given == HT_OK) {
+        const void *data = ht_writer_data(writer, &len);
+        given = ht_value_bytes(data, len, &cause, NULL);
+    }
+    ht_writer_free(writer);
+    if (given == HT_OK) hti_fields_take(f, "cause", cause);
+}
+
+ht_status hti_take_failure(ht_value reply, ht_error *err)
+{
+    const ht_face *face = hti_face();
+    ht_value failed, message = ht_value_null(), cause;
+    if (!ht_value_field(reply, "failed", &failed)) return HT_OK;
+    (void)ht_value_field(reply, "message", &message);
+    if (failed.kind != HT_KIND_INT || failed.as.integer <= HT_OK || failed.as.integer > HT_TIMEOUT)
+        return HT_FAIL(err, INTERNAL, "a worker's reply fails in an unknown way");
+    const ht_status status = hti_fail(err, (ht_status)failed.as.integer, "%s", ht_value_text(message).data);
+    if (err && face && ht_value_field(reply, "cause", &cause) && cause.kind == HT_KIND_BYTES)
+        err->cause = face->take_cause(face->ud, ht_value_text(cause).data, ht_value_text(cause).len);
+    return status;
 }
 
 /* ---- time ---- */

@@ -6,7 +6,7 @@
 
 #include "flow_int.h"
 
-enum { HTI_MAX_FIELDS = 16 };
+enum { HTI_MAX_FIELDS = 24 };
 
 typedef struct hti_fields {
     const char *names[HTI_MAX_FIELDS];

@@ -36,6 +36,7 @@ typedef struct hti_node {
     const char *name;
     const char *type, *version; /* of a function; a method has its class's. version NULL: never cached */
     const char *summary;        /* of a function; NULL: none */
+    ht_value code;              /* of a function of the face's, owned */
     hti_port *inputs;           /* [n_inputs] */
     size_t n_inputs;
     const char **outputs; /* [n_outputs] */
@@ -148,6 +149,7 @@ HT_CHECKED ht_status hti_plan_make(const ht_pipeline *pipeline, const hti_plan_r
 HT_CHECKED ht_status hti_plan_make_root(const ht_pipeline *pipeline, const hti_plan_request *request, ht_plan **out,
                                         ht_error *err);
 
+void hti_plan_retain(ht_plan *plan);
 /* A plan without steps, NULL if memory is out. */
 ht_plan *hti_plan_new(const char *pipeline);
 /* When all places are given: which steps are started together. */
@@ -202,6 +204,7 @@ typedef struct hti_target {
     const char *class_name, *name; /* of the class: NULL for a node */
     size_t n_inputs, n_outputs;
     bool whole; /* arguments are columns, and so is the result: never parks, never gathers */
+    bool once;  /* whoever asked repeats what fails */
 } hti_target;
 hti_target hti_target_of_method(ht_instance *instance, hti_chosen chosen);
 /* What a started call tells when it ends; `out` NULL on failure. */

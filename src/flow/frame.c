@@ -473,7 +473,7 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
 static outcome open_child(hti_frame *frame, const hti_step *step, hti_found *found)
 {
     ht_error why = {0};
-    if ((frame->run->workers && step->node->n_map_over) || step->node->has_own) {
+    if ((frame->run->n_workers && step->node->n_map_over) || step->node->has_own) {
         const ht_status ran = hti_frame_settle(frame, step, run_child_plain(frame, step, &why), &why);
         return ran == HT_OK ? GOES_ON : fail_with(found, frame, ran, &why);
     }

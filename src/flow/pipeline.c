@@ -26,6 +26,7 @@ void hti_node_release(hti_node *node)
 {
     if (!node || __atomic_sub_fetch(&node->n_refs, 1, __ATOMIC_ACQ_REL) > 0) return;
     for (size_t i = 0; i < node->n_inputs; i++) ht_value_release(node->inputs[i].otherwise);
+    ht_value_release(node->code);
     ht_instance_release(node->instance);
     ht_pipeline_release(node->inner);
     hti_arena_deinit(&node->arena);
@@ -102,6 +103,7 @@ static ht_status fill_function(hti_node *node, const ht_node_desc *desc, ht_erro
     node->forms = desc->forms;
     node->self = desc->self;
     node->type = keep(node, desc->type ? desc->type : desc->name);
+    node->code = ht_value_retain(desc->code);
     node->version = desc->version ? keep(node, desc->version) : NULL;
     node->summary = desc->summary ? keep(node, desc->summary) : NULL;
     if (!node->type || (desc->version && !node->version) || (desc->summary && !node->summary))

@@ -451,6 +451,8 @@ ht_status hti_plan_make(const ht_pipeline *pipeline, const hti_plan_request *req
     return status;
 }
 
+void hti_plan_retain(ht_plan *plan) { (void)__atomic_add_fetch(&plan->n_refs, 1, __ATOMIC_RELAXED); }
+
 void ht_plan_release(ht_plan *plan)
 {
     if (!plan || __atomic_sub_fetch(&plan->n_refs, 1, __ATOMIC_ACQ_REL) > 0) return;

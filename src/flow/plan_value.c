@@ -97,7 +97,10 @@ static ht_status step_value(const ht_plan *plan, const hti_step *step, ht_value 
     hti_fields_take(&f, "step", ht_value_int(step->order));
     hti_fields_text(&f, "name", node->name);
     hti_fields_text(&f, "form", hti_step_form(step));
-    if (node->kind == HTI_NODE_FUNCTION) hti_fields_text(&f, "type", node->type);
+    if (node->code.kind != HT_KIND_NULL)
+        hti_fields_take(&f, "code", ht_value_retain(node->code));
+    else if (node->kind == HTI_NODE_FUNCTION)
+        hti_fields_text(&f, "type", node->type);
     if (node->kind == HTI_NODE_METHOD) (void)method_value(node, &f);
     for (size_t i = 0; i < node->n_inputs; i++)
         if (reads(step, i)) names[n++] = node->inputs[i].name;
@@ -214,10 +217,30 @@ static ht_status steal_node(const ht_pipeline *of, hti_node **out)
     return HT_OK;
 }
 
+/* What the face makes of a node's code. */
+static ht_status read_code(ht_value code, const step_text *text, ht_pipeline *scratch, ht_error *err)
+{
+    ht_input inputs[HTI_MAX_INPUTS];
+    ht_node_desc desc = {HT_DESC(ht_node_desc),
+                         .name = text->name,
+                         .inputs = inputs,
+                         .code = code,
+                         .n_inputs = text->n_inputs,
+                         .outputs = text->outputs,
+                         .n_outputs = text->n_outputs};
+    const ht_face *face = hti_face();
+    if (!face) return HT_FAIL(err, NOT_FOUND, "node '%s' is of another language than this process knows", text->name);
+    for (size_t i = 0; i < text->n_inputs; i++) inputs[i] = (ht_input){text->inputs[i], NULL};
+    HT_TRY(face->node(face->ud, code, &desc, err));
+    return ht_pipeline_add_node(scratch, &desc, err);
+}
+
 static ht_status read_function(reader *r, ht_value value, const step_text *text, ht_pipeline *scratch, ht_error *err)
 {
     const char *type;
+    ht_value code;
     ht_input inputs[HTI_MAX_INPUTS];
+    if (ht_value_field(value, "code", &code)) return read_code(code, text, scratch, err);
     HT_TRY(get_text(value, "type", &type, err));
     const ht_node_desc *desc = r->registry ? ht_registry_node(r->registry, type) : NULL;
     if (!desc && r->registry) return hti_registry_unknown(&r->registry->nodes, "no node type", type, err);

@@ -9,6 +9,11 @@
 
 #include <string.h>
 
+static const ht_face *the_face;
+
+void ht_face_set(const ht_face *face) { the_face = face; }
+const ht_face *hti_face(void) { return the_face; }
+
 /* ---- lists of named things ---- */
 
 static const char *name_of_class(const void *item) { return ((const ht_class *)item)->name; }
@@ -64,7 +69,8 @@ ht_status ht_registry_new(ht_registry **out, ht_error *err)
     registry->nodes.name_of = name_of_node;
     registry->types.name_of = name_of_type;
     registry->lock = hti_mutex_new();
-    ht_status status = registry->lock ? HT_OK : HTI_NO_MEMORY(err);
+    registry->serve = hti_mutex_new();
+    ht_status status = registry->lock && registry->serve ? HT_OK : HTI_NO_MEMORY(err);
     if (status == HT_OK) status = ht_registry_add_type(registry, hti_instance_type(), err);
     if (status == HT_OK) status = ht_registry_add_type(registry, hti_failure_type(), err);
     if (status == HT_OK) status = ht_registry_add_type(registry, hti_series_type(), err);
@@ -89,6 +95,7 @@ void ht_registry_free(ht_registry *registry)
     hti_free(registry->nodes.items);
     hti_free(registry->types.items);
     hti_mutex_free(registry->lock);
+    hti_mutex_free(registry->serve);
     hti_free(registry);
 }
 
@@ -169,6 +176,7 @@ ht_status ht_registry_instance(ht_registry *registry, const char *cls, ht_value 
     const ht_class *found = ht_registry_class(registry, cls);
     ht_key key;
     *out = NULL;
+    if (!found && the_face && ht_value_type(args)) HT_TRY(the_face->cls(the_face->ud, args, &found, err));
     if (!found) return hti_registry_unknown(&registry->classes, "no class", cls, err);
     HT_TRY(hti_class_complete(found, args, &args, err));
     ht_status status;
@@ -183,6 +191,14 @@ ht_status ht_registry_instance(ht_registry *registry, const char *cls, ht_value 
     }
     ht_value_release(args);
     return status;
+}
+
+ht_status ht_registry_instance_of(ht_registry *registry, const ht_class *cls, ht_value args, ht_instance **out,
+                                  ht_error *err)
+{
+    HT_TRY(ht_instance_new(cls, args, out, err));
+    hti_instance_set_registry(*out, registry);
+    return HT_OK;
 }
 
 /* ---- plug-ins ---- */

@@ -5,6 +5,7 @@
 #define HTI_FLOW_REGISTRY_INT_H
 
 #include "engine/engine.h"
+#include "fields.h"
 #include "flow_int.h"
 #include "value_int.h"
 
@@ -38,8 +39,9 @@ struct ht_registry {
     bool is_program, in_worker; /* workers are this program; this is one */
     hti_kept_job jobs[HTI_KEPT_JOBS];
     uint64_t n_served;
-    ht_cache *cache; /* the one that jobs named last, NULL: none */
-    hti_mutex *lock; /* guards what follows */
+    ht_cache *cache;  /* the one that jobs named last, NULL: none */
+    hti_mutex *serve; /* guards jobs and cache */
+    hti_mutex *lock;  /* guards what follows */
     struct hti_worker_set {
         hti_workers *workers;
         size_t n;
@@ -87,6 +89,11 @@ HT_CHECKED ht_status hti_target_call_away(const hti_target *target, size_t n, co
 ht_status hti_serve(void *ud, ht_key key, const hti_body *job, const hti_body *data, hti_reply *reply, ht_error *err);
 void hti_serve_end(ht_registry *registry);
 
+/* NULL: none. */
+const ht_face *hti_face(void);
+/* failure.c: a failure among the fields of a reply, and out of one; HT_OK: it tells none. */
+void hti_put_failure(hti_fields *f, ht_status status, const ht_error *why);
+HT_CHECKED ht_status hti_take_failure(ht_value reply, ht_error *err);
 /* Fails with `what` "NAME" and the names there are. */
 ht_status hti_registry_unknown(const hti_named *list, const char *what, const char *name, ht_error *err);
 

@@ -53,11 +53,14 @@ static ht_status check_code(const hti_node *node, const ht_registry *registry, h
 {
     if (node->kind == HTI_NODE_METHOD) {
         const ht_class *cls = hti_instance_class(node->instance);
-        if (ht_registry_class(registry, cls->name) == cls)
-            return hti_value_can_travel(ht_instance_args(node->instance), err);
+        const ht_class *made = ht_registry_class(registry, cls->name);
+        const ht_value args = ht_instance_args(node->instance);
+        if (!made && hti_face() && ht_value_type(args)) HT_TRY(hti_face()->cls(hti_face()->ud, args, &made, err));
+        if (made == cls) return hti_value_can_travel(args, err);
         return HT_FAIL(err, UNSUPPORTED, "class '%s' is not in the registry, so no other process can make it",
                        cls->name);
     }
+    if (node->code.kind != HT_KIND_NULL && hti_face()) return hti_value_can_travel(node->code, err);
     const ht_node_desc *desc = ht_registry_node(registry, node->type);
     if (!desc)
         return HT_FAIL(err, UNSUPPORTED, "type '%s' is not in the registry, so no other process knows it", node->type);
@@ -205,7 +208,7 @@ static ht_status encode_slice(const cutting *c, slice *s, ht_error *err)
     hti_fields_take(&f, "first", ht_value_int((int64_t)(map->base + s->first)));
     hti_fields_take(&f, "lists", all);
     HT_TRY(hti_fields_end(&f, &value));
-    hti_writer_gather(s->data);
+    if (!c->run->options->elsewhere) hti_writer_gather(s->data);
     status = ht_value_encode(value, s->data, err);
     ht_value_release(value);
     return status;
@@ -228,9 +231,26 @@ static void slice_done(void *ud, ht_status status, const hti_body *reply, const 
     hti_mutex_unlock(run->lock);
 }
 
+static void slice_done_elsewhere(void *ud, ht_status status, const void *reply, size_t len, const char *message)
+{
+    const hti_body body = {.data = reply, .len = len};
+    slice_done(ud, status, &body, message);
+}
+
 static ht_status send(cutting *c, slice *s, ht_error *err)
 {
+    const ht_elsewhere *elsewhere = c->run->options->elsewhere;
     HT_TRY(encode_slice(c, s, err));
+    if (elsewhere) {
+        ht_slice piece = {.key = c->key, .done = slice_done_elsewhere, .done_ud = s};
+        piece.job = ht_writer_data(c->job, &piece.job_len);
+        piece.data = ht_writer_data(s->data, &piece.data_len);
+        s->sent_ns = hti_trace_now(c->run);
+        s->sent = true; /* it may be done before submit returns */
+        const ht_status status = elsewhere->submit(elsewhere->ud, &piece, err);
+        if (status != HT_OK) s->sent = false;
+        return status;
+    }
     hti_work work = {.key = c->key, .crashes = 1, .done = slice_done, .ud = s};
     work.job = ht_writer_data(c->job, &work.job_len);
     HT_TRY(hti_writer_pieces(s->data, &work.data, err));
@@ -303,7 +323,7 @@ static uint32_t worker_of(const hti_run *run, ht_value reply)
     ht_value pid = ht_value_null();
     size_t worker = 0;
     (void)ht_value_field(reply, "process", &pid);
-    while (worker < run->n_workers && hti_workers_pid(run->workers, worker) != pid.as.integer) worker++;
+    while (run->workers && worker < run->n_workers && hti_workers_pid(run->workers, worker) != pid.as.integer) worker++;
     return (uint32_t)(1000 + worker);
 }
 
@@ -324,17 +344,6 @@ static void trace_slice(const cutting *c, const slice *s, ht_value reply)
     if (ht_value_field(reply, "spans", &spans)) hti_trace_take(c->run, worker, spans);
 }
 
-/* The failure that a reply tells, after what was seen before it; HT_OK: it tells none. */
-static ht_status take_failure(ht_value reply, ht_error *err)
-{
-    ht_value failed, message = ht_value_null();
-    if (!ht_value_field(reply, "failed", &failed)) return HT_OK;
-    (void)ht_value_field(reply, "message", &message);
-    if (failed.kind != HT_KIND_INT || failed.as.integer <= HT_OK || failed.as.integer > HT_TIMEOUT)
-        return HT_FAIL(err, INTERNAL, "a worker's reply fails in an unknown way");
-    return hti_fail(err, (ht_status)failed.as.integer, "%s", ht_value_text(message).data);
-}
-
 static ht_status take_slice(cutting *c, slice *s, ht_error *err)
 {
     ht_value reply;
@@ -349,7 +358,7 @@ static ht_status take_slice(cutting *c, slice *s, ht_error *err)
         return hti_frame_fail_around(c->map->parent, status, err);
     }
     HT_TRY(hti_value_decode_body(&s->reply.body, c->run->options->registry, &reply, err));
-    const ht_status failed = take_failure(reply, err);
+    const ht_status failed = hti_take_failure(reply, err);
     const ht_status status =
         failed == HT_OK ? take_outputs(c, s, reply, err) : hti_frame_fail_around(c->map->parent, failed, err);
     if (status == HT_OK || failed != HT_OK) replay(c->run, c->map->depth, reply);
@@ -362,12 +371,15 @@ static ht_status take_slice(cutting *c, slice *s, ht_error *err)
 /* Keeps a few slices ahead of the one that is taken; the first failure in their order ends it. */
 static ht_status run_slices(cutting *c, ht_error *err)
 {
-    const size_t ahead = AHEAD_PER_WORKER * c->run->n_workers;
+    const ht_elsewhere *elsewhere = c->run->options->elsewhere;
+    const bool at_once = elsewhere && elsewhere->flush;
+    const size_t ahead = at_once ? c->n_slices : AHEAD_PER_WORKER * c->run->n_workers;
     ht_status status = HT_OK;
     for (size_t i = 0; status == HT_OK && i < c->n_slices; i++) {
         HT_TRY(hti_run_check(c->run, err));
         for (; status == HT_OK && c->next < HTI_MIN(i + ahead, c->n_slices); c->next++)
             status = send(c, &c->slices[c->next], err);
+        if (status == HT_OK && at_once && i == 0) status = elsewhere->flush(elsewhere->ud, err);
         if (status != HT_OK) return status;
         await(c->run, &c->slices[i]);
         status = take_slice(c, &c->slices[i], err);
@@ -394,6 +406,8 @@ ht_status hti_map_run_remote(hti_run *run, hti_open_map *map, ht_error *err)
     cutting c = {.run = run, .map = map};
     size_t len;
     if (map->n == 0) return HT_OK;
+    const ht_elsewhere *elsewhere = run->options->elsewhere;
+    ht_references *before = elsewhere ? ht_references_use(elsewhere->objects) : NULL;
     ht_status status = ht_writer_new(&c.job, err);
     if (status == HT_OK) status = encode_job(run, map, c.job, err);
     if (status == HT_OK) {
@@ -403,6 +417,7 @@ ht_status hti_map_run_remote(hti_run *run, hti_open_map *map, ht_error *err)
     if (status == HT_OK) status = cut(&c, err);
     if (status == HT_OK) status = run_slices(&c, err);
     end_cutting(&c);
+    if (elsewhere) (void)ht_references_use(before);
     return status;
 }
 
@@ -410,12 +425,15 @@ ht_status hti_map_run_remote(hti_run *run, hti_open_map *map, ht_error *err)
 
 ht_status hti_registry_start(ht_registry *registry, size_t n, const char *const *each, hti_workers **out, ht_error *err)
 {
-    const char **argv = HTI_NEW_ARRAY(const char *, 3 + 2 * registry->n_plugins);
-    size_t k = 0;
+    const ht_face *face = hti_face();
+    size_t n_words = 0, k = 0;
+    while (face && face->worker && face->worker[n_words]) n_words++;
+    const char **argv = HTI_NEW_ARRAY(const char *, n_words + 3 + 2 * registry->n_plugins);
     *out = NULL;
     if (!argv) return HTI_NO_MEMORY(err);
-    argv[k++] = registry->is_program ? "/proc/self/exe" : "hound";
-    argv[k++] = registry->is_program ? HTI_WORKER_FLAG : "worker";
+    for (; k < n_words; k++) argv[k] = face->worker[k];
+    if (k == 0) argv[k++] = registry->is_program ? "/proc/self/exe" : "hound";
+    argv[k++] = n_words || registry->is_program ? HTI_WORKER_FLAG : "worker";
     for (size_t i = 0; i < registry->n_plugins; i++) {
         argv[k++] = "--plugin";
         argv[k++] = registry->plugins[i];

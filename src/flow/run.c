@@ -331,7 +331,7 @@ bool ht_event_value(const ht_event *event, size_t at, const char **name, ht_valu
 
 ht_status hti_map_run(hti_run *run, hti_open_map *root, ht_error *err)
 {
-    if (run->workers && root->mapped) return hti_map_run_remote(run, root, err);
+    if (run->n_workers && root->mapped) return hti_map_run_remote(run, root, err);
     if (!root->plan->may_park) return hti_map_run_plain(run, root, err);
     return hti_rounds_run(run, root, err);
 }
@@ -508,7 +508,8 @@ static ht_status check_workers(const ht_run_options *options, const ht_plan *pla
 {
     if (!options->registry) return HT_FAIL(err, INVALID, "the processes engine needs a registry");
     HT_TRY(hti_plan_check_remote(plan, options->registry, err));
-    for (size_t i = 0; i < in->n; i++) {
+    const bool stays = options->elsewhere && options->elsewhere->objects;
+    for (size_t i = 0; i < in->n && !stays; i++) {
         const ht_status status = hti_value_can_travel(in->values[i], err);
         if (status != HT_OK) return hti_fail_context(err, status, "input '%s'", in->names[i]);
     }
@@ -523,6 +524,10 @@ static ht_status set_engine(hti_run *run, const ht_run_options *options, ht_pool
     }
     if (options->engine != HT_ENGINE_PROCESSES) return HT_OK;
     if (!options->registry) return HT_FAIL(err, INVALID, "the processes engine needs a registry");
+    if (options->elsewhere) {
+        run->n_workers = HTI_MAX(options->elsewhere->n_workers, 1);
+        return HT_OK;
+    }
     run->n_workers = options->n_workers ? options->n_workers : hti_cpu_count();
     return hti_registry_workers(options->registry, run->n_workers, &run->workers, err);
 }
@@ -573,7 +578,7 @@ ht_status hti_nested_run(hti_frame *frame, const hti_step *step, ht_error *err)
     run.deadline = outer->deadline;
     run.step_names = outer->step_names;
     if (status == HT_OK) status = set_engine(&run, &options, &own_pool, err);
-    if (status == HT_OK && run.workers) status = hti_plan_check_remote(step->child, options.registry, err);
+    if (status == HT_OK && run.n_workers) status = hti_plan_check_remote(step->child, options.registry, err);
     if (status == HT_OK) status = hti_child_run(&run, frame, step, err);
     hti_cache_flush(&run);
     ht_pool_free(own_pool);

@@ -174,23 +174,32 @@ static ht_status reply_failure(ht_status why, const event_list *events, ht_trace
                                ht_error *err)
 {
     hti_fields f = {.err = err};
-    hti_fields_take(&f, "failed", ht_value_int(why));
-    hti_fields_text(&f, "message", err->message);
+    hti_put_failure(&f, why, err);
     return end_reply(&f, events, trace, writer);
 }
 
-/* The cache that the job names; one that cannot be opened here is done without. */
-static ht_cache *cache_of(ht_registry *registry, const hti_kept_job *job)
+/*
+ * The cache that the job names; one that cannot be opened here is done without. Where other threads may be using the
+ * one that is open, another is this slice's alone: *own.
+ */
+static ht_cache *cache_of(ht_registry *registry, const hti_kept_job *job, ht_cache **own)
 {
     ht_value path;
+    ht_cache *found = NULL;
     if (!ht_value_field(job->job, "cache", &path) || path.kind != HT_KIND_STRING) return NULL;
     const char *name = ht_value_text(path).data;
-    if (registry->cache && strcmp(ht_cache_path(registry->cache), name) != 0) {
+    hti_mutex_lock(registry->serve);
+    if (registry->cache && registry->in_worker && strcmp(ht_cache_path(registry->cache), name) != 0) {
         ht_cache_close(registry->cache);
         registry->cache = NULL;
     }
-    if (!registry->cache && ht_cache_open(name, NULL, &registry->cache, NULL) != HT_OK) return NULL;
-    return registry->cache;
+    if (!registry->cache && ht_cache_open(name, NULL, &registry->cache, NULL) != HT_OK) registry->cache = NULL;
+    if (registry->cache && !strcmp(ht_cache_path(registry->cache), name))
+        found = registry->cache;
+    else if (ht_cache_open(name, NULL, own, NULL) == HT_OK)
+        found = *own;
+    hti_mutex_unlock(registry->serve);
+    return found;
 }
 
 static ht_status serve_slice(ht_registry *registry, const hti_kept_job *job, ht_value slice, ht_writer *reply,
@@ -202,7 +211,8 @@ static ht_status serve_slice(ht_registry *registry, const hti_kept_job *job, ht_
     hti_open_map *map = NULL;
     options.window = (size_t)HTI_MAX(int_field(job->job, "window", 0), 0);
     options.batch_max = (size_t)HTI_MAX(int_field(job->job, "batch_max", 0), 0);
-    options.cache = cache_of(registry, job);
+    ht_cache *own_cache = NULL;
+    options.cache = cache_of(registry, job, &own_cache);
     options.registry = registry;
     if (true_field(job->job, "collect")) options.errors = HT_ERRORS_COLLECT;
     if (true_field(job->job, "events")) {
@@ -224,6 +234,7 @@ static ht_status serve_slice(ht_registry *registry, const hti_kept_job *job, ht_
     hti_map_close(map);
     hti_run_deinit(&run);
     ht_trace_free(options.trace);
+    ht_cache_close(own_cache);
     hti_values_release(events.events, events.n);
     hti_free(events.events);
     return status;
@@ -256,6 +267,18 @@ static ht_status reply_call(const ht_value *out, size_t n, ht_writer *writer, ht
     return status;
 }
 
+/* A failure with a cause: an answer of its own, as a message alone would lose it. */
+static ht_status fail_call(ht_status why, ht_writer *writer, ht_error *err)
+{
+    hti_fields f = {.err = err};
+    ht_value reply = ht_value_null();
+    hti_put_failure(&f, why, err);
+    HT_TRY(hti_fields_end(&f, &reply));
+    const ht_status status = ht_value_encode(reply, writer, err);
+    ht_value_release(reply);
+    return status;
+}
+
 static ht_status serve_call(const hti_kept_job *job, ht_value call, ht_writer *reply, ht_error *err)
 {
     ht_value instance = ht_value_null(), method = ht_value_null();
@@ -276,11 +299,12 @@ static ht_status serve_call(const hti_kept_job *job, ht_value call, ht_writer *r
     if (!out) return HTI_NO_MEMORY(err);
     for (size_t i = 0; i < n; i++) out[i] = ht_value_null();
     hti_target target = hti_target_of_method(object, chosen);
-    ht_forms once = found->forms; /* the parent repeats what fails */
-    once.max_retries = 0;
-    target.forms = &once;
+    target.once = true; /* the parent repeats what fails */
     ht_status status = hti_target_call(&target, n, in, &out, err);
-    if (status == HT_OK) status = reply_call(out, n, reply, err);
+    if (status == HT_OK)
+        status = reply_call(out, n, reply, err);
+    else if (err && err->cause)
+        status = fail_call(status, reply, err);
     hti_values_release(out, n);
     hti_free(out);
     return status;
@@ -288,22 +312,60 @@ static ht_status serve_call(const hti_kept_job *job, ht_value call, ht_writer *r
 
 static void free_reply(void *ud) { ht_writer_free(ud); }
 
+/* A job of this thread's own, which others may push out of the kept ones meanwhile. */
+static ht_status borrow_job(ht_registry *registry, ht_key key, const hti_body *data, hti_kept_job *out, ht_error *err)
+{
+    hti_kept_job *kept = NULL;
+    hti_mutex_lock(registry->serve);
+    const ht_status status = find_job(registry, key, data, &kept, err);
+    if (status == HT_OK) {
+        *out = *kept;
+        (void)ht_value_retain(out->job);
+        if (out->plan) hti_plan_retain(out->plan);
+    }
+    hti_mutex_unlock(registry->serve);
+    return status;
+}
+
+static ht_status serve(ht_registry *registry, const hti_kept_job *job, const hti_body *data, ht_writer *writer,
+                       ht_error *err)
+{
+    ht_value piece;
+    HT_TRY(hti_value_decode_body(data, registry, &piece, err));
+    const ht_status status =
+        job->plan ? serve_slice(registry, job, piece, writer, err) : serve_call(job, piece, writer, err);
+    ht_value_release(piece);
+    return status;
+}
+
 ht_status hti_serve(void *ud, ht_key key, const hti_body *job, const hti_body *data, hti_reply *reply, ht_error *err)
 {
     ht_registry *registry = ud;
-    hti_kept_job *kept = NULL;
-    ht_value piece;
+    hti_kept_job kept;
     ht_writer *writer;
-    HT_TRY(find_job(registry, key, job, &kept, err));
-    HT_TRY(hti_value_decode_body(data, registry, &piece, err));
+    HT_TRY(borrow_job(registry, key, job, &kept, err));
     ht_status status = ht_writer_new(&writer, err);
     if (status == HT_OK) {
         hti_writer_gather(writer);
-        status = kept->plan ? serve_slice(registry, kept, piece, writer, err) : serve_call(kept, piece, writer, err);
+        status = serve(registry, &kept, data, writer, err);
         if (status == HT_OK) status = hti_writer_pieces(writer, &reply->pieces, err);
     }
-    ht_value_release(piece);
+    drop_job(&kept);
     *reply = (hti_reply){reply->pieces, free_reply, writer};
+    return status;
+}
+
+ht_status ht_serve(ht_registry *registry, const ht_slice *slice, ht_references *objects, ht_writer *reply,
+                   ht_error *err)
+{
+    const hti_body job = {.data = slice->job, .len = slice->job_len},
+                   data = {.data = slice->data, .len = slice->data_len};
+    hti_kept_job kept;
+    HT_TRY(borrow_job(registry, slice->key, &job, &kept, err));
+    ht_references *before = ht_references_use(objects);
+    const ht_status status = serve(registry, &kept, &data, reply, err);
+    (void)ht_references_use(before);
+    drop_job(&kept);
     return status;
 }
 

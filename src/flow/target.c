@@ -202,7 +202,8 @@ static ht_status call_repeatedly(const attempt *a, void *self, ht_error *err)
 {
     const hti_target *target = a->target;
     ht_status status = HT_OK;
-    for (uint32_t try = 0; try <= target->forms->max_retries; try++) {
+    const uint32_t retries = target->once ? 0 : target->forms->max_retries;
+    for (uint32_t try = 0; try <= retries; try++) {
         ht_error why = {0};
         if (try) hti_sleep_ns((uint64_t)target->forms->retry_wait_ms * 1000000 << HTI_MIN(try - 1, 10));
         status = call_once(a, self, &why);

@@ -16,7 +16,7 @@
 
 enum { DIGEST_APART = 1024, SHARE = 8 };
 
-enum tag { NIL, NO, YES, INTEGER, NUMBER, STRING, BYTES, TENSOR, LIST, STRUCT, OPAQUE };
+enum tag { NIL, NO, YES, INTEGER, NUMBER, STRING, BYTES, TENSOR, LIST, STRUCT, OPAQUE, REFERENCE };
 
 static const unsigned char magic[4] = {'H', 'T', 'V', 1};
 
@@ -184,7 +184,15 @@ static ht_status put_value(sink *s, ht_value value, ht_error *err)
     case HT_KIND_TENSOR: put_tag(s, TENSOR); return put_tensor(s, value, err);
     case HT_KIND_LIST: put_tag(s, LIST); return put_items(s, value, err);
     case HT_KIND_STRUCT: put_tag(s, STRUCT); return put_items(s, value, err);
-    case HT_KIND_OPAQUE: put_tag(s, OPAQUE); return put_opaque(s, value, err);
+    case HT_KIND_OPAQUE:
+        if (s->writer && hti_reference_wanted()) {
+            HT_TRY(hti_reference_put(value, &bits, err));
+            put_tag(s, REFERENCE);
+            put_word(s, bits);
+            return HT_OK;
+        }
+        put_tag(s, OPAQUE);
+        return put_opaque(s, value, err);
     }
     return HT_FAIL(err, INVALID, "a value of unknown kind %d", (int)value.kind);
 }
@@ -384,6 +392,9 @@ static ht_status get_value(source *s, int depth, ht_value *out, ht_error *err)
     case LIST: return get_items(s, false, depth, out, err);
     case STRUCT: return get_items(s, true, depth, out, err);
     case OPAQUE: return get_opaque(s, out, err);
+    case REFERENCE:
+        HT_TRY(get_word(s, &bits, err));
+        return hti_reference_get(bits, out) ? HT_OK : fail_at(s, "a reference to an object that is not here", err);
     default: s->at--; return fail_at(s, "an unknown tag", err);
     }
 }

@@ -82,4 +82,9 @@ HT_CHECKED ht_status hti_value_decode_view(const void *data, size_t len, ht_regi
 HT_CHECKED ht_status hti_value_struct_take(const ht_text *names, const ht_value *items, size_t n, ht_value *out,
                                            ht_error *err);
 
+/* references.c: whether this thread encodes objects by reference; one into its table, and out of any. */
+bool hti_reference_wanted(void);
+HT_CHECKED ht_status hti_reference_put(ht_value value, uint64_t *number, ht_error *err);
+bool hti_reference_get(uint64_t number, ht_value *out);
+
 #endif

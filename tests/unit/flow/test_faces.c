@@ -418,6 +418,100 @@ static void independent_calls_are_under_way_together(void **state)
     ht_value_release(out);
 }
 
+/* ---- slices elsewhere, objects by reference ---- */
+
+static ht_registry *registry;
+static size_t n_slices;
+
+static ht_status add_box(void *self, const ht_value *in, ht_value *out, ht_error *e)
+{
+    const box *b = ht_value_object(in[1], &box_type);
+    (void)self;
+    (void)e;
+    if (in[0].as.integer == 77) return (void)snprintf(e->message, sizeof e->message, "unlucky"), HT_FAILED;
+    out[0] = new_box(in[0].as.integer + b->number);
+    return HT_OK;
+}
+
+static void *serve_slice(void *arg)
+{
+    ht_slice *slice = arg;
+    ht_error why = {0};
+    ht_writer *reply;
+    size_t len;
+    OK(ht_writer_new(&reply, &err));
+    const ht_status status = ht_serve(registry, slice, *(ht_references **)slice->done_ud, reply, &why);
+    const void *data = ht_writer_data(reply, &len);
+    slice->done(*(void **)((char *)slice->done_ud + sizeof(void *)), status, data, len, why.message);
+    ht_writer_free(reply);
+    free(slice->done_ud);
+    free(slice);
+    return NULL;
+}
+
+/* A thread for each slice, which ends while others wait. */
+static ht_status submit_slice(void *ud, const ht_slice *slice, ht_error *e)
+{
+    pthread_t thread;
+    ht_slice *mine = malloc(sizeof *mine);
+    void **pair = malloc(2 * sizeof *pair);
+    (void)e;
+    assert_non_null(mine);
+    assert_non_null(pair);
+    *mine = *slice;
+    pair[0] = ud;
+    pair[1] = slice->done_ud;
+    mine->done_ud = pair;
+    n_slices++;
+    assert_int_equal(pthread_create(&thread, NULL, serve_slice, mine), 0);
+    assert_int_equal(pthread_detach(thread), 0);
+    return HT_OK;
+}
+
+static void slices_run_elsewhere_on_the_same_objects(void **state)
+{
+    static const ht_input both[] = {{"x", NULL}, {"b", NULL}};
+    static const char *const y_out[] = {"y"}, *const over[] = {"x"}, *const names[] = {"x", "b"};
+    const ht_node_desc add = {HT_DESC(ht_node_desc), .name = "add",  .inputs = both,           .n_inputs = 2,
+                              .outputs = y_out,      .n_outputs = 1, .forms = {.row = add_box}};
+    ht_references *objects;
+    ht_value five = new_box(5), out, y;
+    ht_pipeline *p;
+    size_t n;
+    (void)state;
+    OK(ht_references_new(&objects, &err));
+    OK(ht_registry_new(&registry, &err));
+    OK(ht_registry_add_type(registry, &box_type, &err));
+    OK(ht_registry_add_node(registry, &add, &err));
+    const ht_elsewhere elsewhere = {objects, 2, objects, submit_slice, NULL};
+    const ht_run_options options = {HT_DESC(ht_run_options), .engine = HT_ENGINE_PROCESSES,
+                                    .registry = registry,    .elsewhere = &elsewhere,
+                                    .map_over = over,        .n_map_over = 1};
+    OK(ht_pipeline_new("p", &p, &err));
+    OK(ht_pipeline_add_node(p, &add, &err));
+    for (size_t items = 70; items <= 80; items += 10) {
+        ht_value pair[2] = {numbers_from(0, items), five}, given;
+        OK(ht_value_struct(names, pair, 2, &given, &err));
+        n_slices = 0;
+        const ht_status status = ht_pipeline_map(p, given, &options, &out, &err);
+        assert_int_equal(status, items == 70 ? HT_OK : HT_FAILED);
+        if (items == 80) assert_string_equal(err.message, "node 'add', item 77: unlucky");
+        const ht_value *rows = ht_value_items(out, &n);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(ht_value_field(rows[i], "y", &y));
+            assert_int_equal(((const box *)ht_value_object(y, &box_type))->number, i + 5);
+        }
+        assert_true(n_slices >= 7);
+        ht_value_release(out);
+        ht_value_release(given);
+        ht_value_release(pair[0]);
+    }
+    ht_value_release(five);
+    ht_pipeline_release(p);
+    ht_registry_free(registry);
+    ht_references_free(objects);
+}
+
 /* ---- the program's own lock ---- */
 
 static pthread_mutex_t own = PTHREAD_MUTEX_INITIALIZER;
@@ -510,6 +604,7 @@ int main(void)
         cmocka_unit_test(shared_inputs_come_as_constants),
         cmocka_unit_test(objects_are_mapped_and_results_gathered),
         cmocka_unit_test(independent_calls_are_under_way_together),
+        cmocka_unit_test(slices_run_elsewhere_on_the_same_objects),
         cmocka_unit_test(nobody_waits_with_the_programs_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

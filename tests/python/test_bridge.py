@@ -1,0 +1,102 @@
+"""C programs on clusters: `hound run` with the engines dask and daft, one worker killed in the middle."""
+
+# ctest: timeout=300
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BM25 = "examples/bm25.yaml"
+
+
+def _environment() -> dict[str, str]:
+    import houndstooth
+
+    package = str(Path(houndstooth.__file__).parent.parent)
+    return {**os.environ, "HOUND_PYTHON": sys.executable, "PYTHONPATH": package}
+
+
+def _hound() -> str:
+    import houndstooth
+
+    built = Path(houndstooth.__file__).parent.parent.parent / "hound"
+    assert built.exists(), f"{built} is not built"
+    return str(built)
+
+
+def _run(*arguments: str) -> str:
+    done = subprocess.run(
+        [_hound(), "run", *arguments], cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def cluster(peer):
+    distributed = peer("distributed")
+    for name in ("PYTHONPATH", "HOUND_PYTHON"):
+        os.environ[name] = _environment()[name]
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
+        with distributed.Client(made) as client:
+            yield made.scheduler_address, client
+
+
+def test_bm25_on_a_dask_cluster(cluster):
+    address, _ = cluster
+    here = _run(BM25, "--output", "all_predictions", "--json")
+    there = _run(
+        BM25, "--output", "all_predictions", "--json", "--engine", "dask", "--address", address, "--workers", "2"
+    )
+    assert here == there  # to the last byte
+
+
+def test_a_worker_that_is_killed_in_the_middle(cluster):
+    address, client = cluster
+    here = _run(BM25, "--output", "all_predictions", "--json")
+    victim = next(iter(client.run(os.getpid).values()))
+    # Slices are slowed down by a plug-in-free way: many small ones, so that the kill falls between them.
+    stop = threading.Event()
+
+    def kill() -> None:
+        time.sleep(0.6)
+        if not stop.is_set():
+            os.kill(victim, 9)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    results = [
+        _run(BM25, "--output", "all_predictions", "--json", "--engine", "dask", "--address", address, "--workers", "2")
+        for _ in range(3)
+    ]
+    stop.set()
+    killer.join()
+    assert victim not in client.run(os.getpid).values()
+    assert results == [here] * 3
+
+
+@pytest.mark.parametrize("runner", ["native", "ray"])
+def test_bm25_on_daft(peer, runner):
+    peer("daft")
+    if runner == "ray":
+        peer("ray")
+    here = _run(BM25, "--output", "all_predictions", "--json")
+    assert here == _run(
+        BM25, "--output", "all_predictions", "--json", "--engine", "daft", "--runner", runner, "--workers", "1"
+    )
+
+
+def test_what_is_wrong_is_told():
+    done = subprocess.run(
+        [_hound(), "run", BM25, "--address", "tcp://127.0.0.1:1"],
+        cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--address goes with --engine dask" in done.stderr
