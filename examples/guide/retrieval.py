@@ -62,12 +62,7 @@ def build_bm25_index(passages):
 
 @node(output_name="passage_lookup")
 def build_passage_lookup(encoded_passages):
-    return {p["uuid"]: p for p in encoded_passages}
-
-
-@node(output_name="reranker")
-def create_reranker(encoder, passage_lookup):
-    return ht.ColBERTReranker(encoder, passage_lookup)
+    return ht.PLAIDIndex(encoded_passages)
 
 
 # ---- one query ----
@@ -94,8 +89,8 @@ def fuse_results(colbert_hits, bm25_hits, rrf):
 
 
 @node(output_name="reranked_hits")
-def rerank_results(query, fused_hits, reranker, rerank_k):
-    return reranker.rerank(query, fused_hits, rerank_k)
+def rerank_results(query, fused_hits, encoder, passage_lookup, rerank_k):
+    return passage_lookup.rerank(encoder.encode(query["text"], is_query=True), fused_hits, rerank_k)
 
 
 @node(output_name="predictions")
@@ -145,7 +140,7 @@ def build(engine=None) -> Pipeline:
         map_over="encoded_queries",
     )
     load = [load_passages, load_queries, load_ground_truths, encode_passages, encode_queries]
-    index = [build_vector_index, build_bm25_index, build_passage_lookup, create_reranker]
+    index = [build_vector_index, build_bm25_index, build_passage_lookup]
     judge = [flatten_predictions, compute_ndcg, compute_recall, combine_evaluation_results]
     return Pipeline([*load, *index, retrieve_queries, *judge], engine=engine, name="retrieval")
 

@@ -130,7 +130,7 @@ class PLAIDIndex:
     encoded_passages : list of {"uuid", "embedding"}
         Embeddings of an encoder, float arrays [n_tokens, dim], or lists of numbers. None: opens what is there.
     index_folder, index_name : str
-        Where its files stand, ``index_folder/index_name.*``.
+        Where its files stand, ``index_folder/index_name.*``. No folder: in a file without a name, which ends with it.
     override : bool
         What becomes of an index of other passages there: replaced, or left with a ValueError. One of the same passages
         is opened as it is. One process builds while the others wait for its lock.
@@ -142,8 +142,11 @@ class PLAIDIndex:
     """
 
     def __init__(
-        self, encoded_passages: Any, index_folder: str, index_name: str = "index", override: bool = True
+        self, encoded_passages: Any, index_folder: str | None = None, index_name: str = "index", override: bool = True
     ) -> None:
+        if index_folder is None:
+            self._index = _core.Native("TokenIndex", ("passages",), "encoded", _rows(encoded_passages))
+            return
         folder = os.fspath(index_folder)
         if encoded_passages is None:
             self._index = _core.Native("TokenIndex", ("path",), "any", os.path.join(folder, index_name))
@@ -168,6 +171,12 @@ class PLAIDIndex:
     def rerank(self, query_embedding: Any, candidates: Any, k: int) -> list[dict[str, Any]]:
         """The first k candidates, ordered by MaxSim."""
         return self._index.call("rerank", "embedding", query_embedding, "hits", candidates, "any", k)
+
+    @method.batch(over=("query_embeddings", "candidates"))
+    def rerank_batch(self, query_embeddings: list, candidates: list, k: int) -> list:
+        """`rerank` for many queries in one call."""
+        queries, lists = _rows(query_embeddings), _rows(candidates)
+        return self._index.batch("rerank", "embedding", queries, "hits", lists, "any", k)
 
 
 @cls
@@ -219,16 +228,10 @@ class ColBERTReranker:
 
     def __init__(self, encoder: Any, passage_lookup: Any) -> None:
         self._encoder = encoder
-        if hasattr(passage_lookup, "rerank"):
-            passage_lookup = passage_lookup._index
-        elif isinstance(passage_lookup, dict):
+        if isinstance(passage_lookup, dict):
             passage_lookup = [_encoded(uuid, value) for uuid, value in passage_lookup.items()]
-        is_index = isinstance(passage_lookup, _core.Native)
-        self._index = (
-            passage_lookup
-            if is_index
-            else _core.Native("TokenIndex", ("passages",), "encoded", _rows(passage_lookup))
-        )
+        is_index = hasattr(passage_lookup, "rerank")
+        self._index = passage_lookup if is_index else PLAIDIndex.__wrapped__(passage_lookup)
 
     def rerank(self, query: Any, candidates: Any, k: int) -> list[dict[str, Any]]:
         """The first k candidates, best first.
@@ -239,17 +242,18 @@ class ColBERTReranker:
         candidates : list of hits
             With "id" or "passage_uuid", or ids alone. ValueError: one is not in the lookup.
         """
-        embedding = self._encoder.encode(_text_of(query), is_query=True)
-        return self._index.call("rerank", "embedding", embedding, "hits", candidates, "any", k)
+        return self._index.rerank(self._encoder.encode(_text_of(query), is_query=True), candidates, k)
 
     @method.batch(over=("queries", "candidates"))
     def rerank_batch(self, queries: list, candidates: list, k: int) -> list:
         """`rerank` for many queries, which are encoded in one call."""
         texts = [_text_of(q) for q in _rows(queries)]
-        encode_all = getattr(self._encoder, "encode_batch", None)
-        embeddings = encode_all(texts, is_query=True) if encode_all else [self._encoder.encode(t, is_query=True) for t in texts]
-        lists = _rows(candidates)
-        return self._index.batch("rerank", "embedding", tuple(embeddings), "hits", lists, "any", k)
+        encoder = self._encoder
+        if hasattr(encoder, "encode_batch"):
+            embeddings = encoder.encode_batch(texts, is_query=True)
+        else:
+            embeddings = [encoder.encode(t, is_query=True) for t in texts]
+        return self._index.rerank_batch(embeddings, candidates, k)
 
 
 def _encoded(uuid: str, value: Any) -> dict[str, Any]:
