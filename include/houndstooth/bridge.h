@@ -25,7 +25,7 @@ typedef struct ht_bridge_options {
     size_t n_plugins;
 } ht_bridge_options;
 
-/* A Dask cluster: its scheduler's address, "tcp://host:8786"; NULL: a cluster of this machine, made and ended with it. */
+/* A Dask cluster by its scheduler's address, "tcp://host:8786"; NULL: one of this machine, ended with the bridge. */
 HT_API HT_CHECKED ht_status ht_engine_dask(const char *address, const ht_bridge_options *options, ht_bridge **out,
                                            ht_error *err);
 /* Daft's runner: "native" or "ray"; NULL: native. */

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from houndstooth._cluster import serve_plain
 
@@ -17,7 +18,9 @@ Runner = Callable[[bytes, bytes, bytes], bytes]
 def dask_runner(address: str, plugins: tuple[str, ...]) -> Runner:
     from distributed import Client, LocalCluster
 
-    client = Client(address) if address else Client(LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None))
+    client = (
+        Client(address) if address else Client(LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None))
+    )
 
     def run(key: bytes, job: bytes, data: bytes) -> bytes:
         return client.submit(serve_plain, key, job, data, plugins, pure=False, retries=2).result()

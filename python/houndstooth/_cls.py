@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from houndstooth import _core
 from houndstooth._signature import MISSING, Signature, is_async, signature_of
@@ -89,10 +90,10 @@ method = _Method()
 class _Plan:
     """One method of a class as the library knows it."""
 
-    def __init__(self, name: str, function: Callable, options: ClassOptions) -> None:
-        self.name, self.function = name, function
+    def __init__(self, name: str, function: Callable, options: ClassOptions, is_static: bool = False) -> None:
+        self.name, self.function, self.is_static = name, function, is_static
         self.noted: MethodOptions = getattr(function, "_ht_method", None) or MethodOptions(False)
-        self.signature: Signature = signature_of(function, 1)
+        self.signature: Signature = signature_of(function, 0 if is_static else 1)
         self.is_async = is_async(function)
         self.options = options
         self.batch: _Plan | None = None  # its batch form
@@ -145,6 +146,8 @@ class _Plan:
             "batch_positional": form.signature.n_positional,
             "as_series": form.wants_series(),
             "broadcast": bool(form.noted.get("broadcast", False)),
+            "is_static": self.is_static,
+            "returns": form.noted.get("return_dtype"),
             "over": form.over() if batch or (row and form.is_batch()) else 0,
             "is_whole": row and batch is None and self.is_batch(),
             "batch_size": form.noted.get("batch_size", 0),
@@ -345,6 +348,11 @@ def _variadic(function: Callable) -> Callable:
 def _proxy(target: type, options: ClassOptions) -> type:
     plans = _methods_of(target, options)
     _pair(plans)
+    return proxy_of(target, options, plans)
+
+
+def proxy_of(target: type, options: ClassOptions, plans: dict[str, _Plan]) -> type:
+    """The class of proxies of a class with these methods."""
     space: dict[str, Any] = {
         "__module__": target.__module__,
         "__qualname__": target.__qualname__,

@@ -85,7 +85,7 @@ class DaftEngine(ClusterEngine):
             frame = frame.repartition(min(len(slices), 4 * self._workers()))
         frame = frame.with_column("reply", run(daft.col("slice"))).select("at", "reply")
         rows = frame.to_pydict()
-        return dict(zip(rows["at"], rows["reply"]))
+        return dict(zip(rows["at"], rows["reply"], strict=False))
 
     def generate_code(self, pipeline: Any, inputs: dict[str, Any] | None = None, mode: str = "run") -> str:
         """A script that does the pipeline's work with Daft alone; see `houndstooth._daft_script`."""
@@ -123,4 +123,3 @@ def daft_module() -> Any:
         if not hasattr(daft, name):
             raise ImportError(f"this daft ({daft.__version__}) has no daft.{name}: install daft 0.7 or newer")
     return daft
-

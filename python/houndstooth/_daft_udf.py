@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 _lock = threading.Lock()
 _here: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # instances of this process, by number
 _elsewhere: dict[bytes, Any] = {}  # made from specs that came from other processes
 _adapters: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 _classes: weakref.WeakKeyDictionary[type, Any] = weakref.WeakKeyDictionary()
-
-
-def is_daft_expression(value: Any) -> bool:
-    """Whether a value is an expression of Daft, without importing it."""
-    kind = type(value)
-    return kind.__name__ == "Expression" and kind.__module__.partition(".")[0] == "daft"
 
 
 def daft_expression(instance: Any, name: str, args: tuple[Any, ...]) -> Any:
@@ -150,9 +145,16 @@ def as_daft_dtype(daft: Any, given: Any) -> Any:
     kinds = daft.DataType
     if isinstance(given, kinds):
         return given
-    simple = {int: kinds.int64(), float: kinds.float64(), str: kinds.string(), bool: kinds.bool(), bytes: kinds.binary()}
-    if isinstance(given, type) and given in simple:
-        return simple[given]
+    simple = {
+        "int": kinds.int64(),
+        "float": kinds.float64(),
+        "str": kinds.string(),
+        "bool": kinds.bool(),
+        "bytes": kinds.binary(),
+    }
+    name = given if isinstance(given, str) else getattr(given, "__name__", None)
+    if (isinstance(given, (str, type))) and name in simple:
+        return simple[name]
     if given is not None and type(given).__module__.partition(".")[0] == "houndstooth":
         return _translated(daft, given)
     return kinds.python()

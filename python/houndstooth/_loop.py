@@ -6,7 +6,8 @@ import asyncio
 import contextvars
 import os
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 _lock = threading.Lock()
 _own: _Loop | None = None

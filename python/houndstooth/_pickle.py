@@ -11,6 +11,9 @@ from typing import Any
 
 from houndstooth import _core
 from houndstooth._cls import ProxyMeta
+from houndstooth.node import Node
+
+_SCRIPTS = ("__main__", "__mp_main__")  # what they define, no other process can import
 
 _pickler: Any = None
 
@@ -22,6 +25,8 @@ def _make_pickler() -> Any:
         def reducer_override(self, obj: Any) -> Any:
             if isinstance(obj, ProxyMeta) and not _importable(obj):
                 return _decorated, (obj.__wrapped__, obj.__ht_options__.given(), obj.__module__, obj.__qualname__)
+            if isinstance(obj, Node) and obj.__module__ in _SCRIPTS:
+                return obj._by_value()
             if type(obj) is _core.Class:
                 return _class_of, (obj.proxy,)
             return super().reducer_override(obj)
@@ -32,7 +37,7 @@ def _make_pickler() -> Any:
 def _importable(obj: Any) -> bool:
     import sys
 
-    if obj.__module__ in ("__main__", "__mp_main__") or "<locals>" in obj.__qualname__:
+    if obj.__module__ in _SCRIPTS or "<locals>" in obj.__qualname__:
         return False
     found: Any = sys.modules.get(obj.__module__)
     for part in obj.__qualname__.split("."):

@@ -34,7 +34,8 @@ def signature_of(function: Any, skip: int = 0) -> Signature:
     n_all, n_kw = code.co_argcount, code.co_kwonlyargcount
     names = code.co_varnames
     positional, keyword = names[skip:n_all], names[n_all : n_all + n_kw]
-    defaults = dict(zip(names[n_all - len(function.__defaults__ or ()) : n_all], function.__defaults__ or ()))
+    values = function.__defaults__ or ()
+    defaults = dict(zip(names[n_all - len(values) : n_all], values, strict=True))
     defaults.update(function.__kwdefaults__ or {})
     variadic = []
     at = n_all + n_kw
@@ -72,5 +73,5 @@ def is_async(function: Any) -> bool:
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+        code = getattr(vars(type(function)).get("__call__"), "__code__", None)
     return bool(code and code.co_flags & 0x80)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import update_wrapper
-from typing import Any, Callable
+from typing import Any
 
 from houndstooth import _core
 from houndstooth._signature import Signature, is_async, signature_of
@@ -91,6 +92,11 @@ class Node:
         return f"Node({self.name}({', '.join(self.root_args)}) -> {', '.join(self.outputs)})"
 
     def __reduce__(self) -> Any:
+        if _importable(self):
+            return self.func.__qualname__  # by its name, as functions are
+        return self._by_value()
+
+    def _by_value(self) -> Any:
         return _rebuild, (type(self), self._made_of(), self._hash, self.name)
 
     def _made_of(self) -> dict[str, Any]:
@@ -187,7 +193,17 @@ class NodeOptions:
     def changed(self) -> dict[str, Any]:
         names = ("max_retries", "retry_wait", "on_error", "timeout", "batch_size", "coalesce", "lift")
         usual = NodeOptions()._given
-        return {n: v for n, v, u in zip(names, self._given, usual) if v != u}
+        return {n: v for n, v, u in zip(names, self._given, usual, strict=False) if v != u}
+
+
+def _importable(made: Node) -> bool:
+    import sys
+
+    func = made.func
+    found: Any = sys.modules.get(getattr(func, "__module__", None) or "")
+    for part in getattr(func, "__qualname__", "<none>").split("."):
+        found = getattr(found, part, None)
+    return found is made
 
 
 def _rebuild(kind: type, options: dict[str, Any], code_hash: str | None, name: str) -> Node:
@@ -225,7 +241,7 @@ def _held_instances(func: Any) -> list[str]:
     for name in code.co_names:
         if _is_ours(scope.get(name)):
             found.append(name)
-    for name, cell in zip(code.co_freevars, func.__closure__ or ()):
+    for name, cell in zip(code.co_freevars, func.__closure__ or (), strict=False):
         try:
             if _is_ours(cell.cell_contents):
                 found.append(name)

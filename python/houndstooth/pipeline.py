@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from houndstooth import _core
 from houndstooth.node import Node, name_of
@@ -77,6 +78,9 @@ class Pipeline:
         self._info: Any = None
         self._warned: set[str] = set()
         self._core(False)  # what cannot be wired is told here
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (self.nodes, self.engine, self.name, self._bound)
 
     # ---- the library's pipeline ----
 
@@ -239,9 +243,7 @@ class Pipeline:
 
     # ---- running ----
 
-    def run(
-        self, inputs: dict[str, Any] | None = None, output_name: Any = None, engine: Any = None
-    ) -> dict[str, Any]:
+    def run(self, inputs: dict[str, Any] | None = None, output_name: Any = None, engine: Any = None) -> dict[str, Any]:
         """Runs once.
 
         Parameters
@@ -297,8 +299,9 @@ class Pipeline:
         """
         request = Request(map_over=self._over(map_over), product=_mode(map_mode), collect=_collect(errors))
         outputs = _names(output_name)
-        results = _engine_of(engine or self.engine)._run(self, dict(inputs or {}), outputs, request)
-        return _with_failures(results) if request.collect else results
+        run = _engine_of(engine or self.engine)._run
+        # Not kept in a variable: an exception among the results may hold this frame.
+        return _with_failures(run(self, dict(inputs or {}), outputs, request), request.collect)
 
     def stream(
         self,
@@ -492,6 +495,12 @@ class PipelineNode:
 # ---- helpers ----
 
 
+def _rebuild(nodes: list[Any], engine: Any, name: str | None, bound: dict[str, Any]) -> Pipeline:
+    made = Pipeline(nodes, engine, name)
+    made._bound, made._cores = bound, {}
+    return made
+
+
 def _as_node(made: Any) -> Any:
     if isinstance(made, (Node, PipelineNode)):
         return made
@@ -520,7 +529,9 @@ def _collect(errors: str) -> bool:
     return errors == "collect"
 
 
-def _with_failures(results: list[Any]) -> list[Any]:
+def _with_failures(results: list[Any], collected: bool = True) -> list[Any]:
+    if not collected:
+        return results
     made = []
     for r in results:
         failed = getattr(r, "_failure", None) if isinstance(r, _core.Value) else None

@@ -14,10 +14,11 @@
 
 PyObject *hp_value_new(ht_value value)
 {
-    hp_value *made = PyObject_New(hp_value, hp.value_type);
+    hp_value *made = PyObject_GC_New(hp_value, hp.value_type);
     if (!made) return NULL;
     made->value = ht_value_retain(value);
     made->failure = NULL;
+    PyObject_GC_Track((PyObject *)made);
     return (PyObject *)made;
 }
 
@@ -56,10 +57,25 @@ static const ht_tensor *array_of(PyObject *self)
 static void value_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     ht_value_release(((hp_value *)self)->value);
     Py_XDECREF(((hp_value *)self)->failure);
-    PyObject_Free(self);
+    PyObject_GC_Del(self);
     Py_DECREF(type);
+}
+
+/* An exception's traceback may hold the frame whose list holds the failure that it is in. */
+static int value_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((hp_value *)self)->failure);
+    return 0;
+}
+
+static int value_clear(PyObject *self)
+{
+    Py_CLEAR(((hp_value *)self)->failure);
+    return 0;
 }
 
 static PyObject *value_repr(PyObject *self)
@@ -174,8 +190,7 @@ static PyObject *row_of(PyObject *self, Py_ssize_t at)
     char *data = (char *)tensor->data + (size_t)at * n * ht_element_size(tensor->element);
     if (tensor->n_dims == 1 && tensor->element == HT_F32)
         return PyFloat_FromDouble((double)((const float *)tensor->data)[at]);
-    if (tensor->n_dims == 1 && tensor->element == HT_F64)
-        return PyFloat_FromDouble(((const double *)tensor->data)[at]);
+    if (tensor->n_dims == 1 && tensor->element == HT_F64) return PyFloat_FromDouble(((const double *)tensor->data)[at]);
     hp_value *keep = PyMem_RawMalloc(sizeof *keep);
     if (!keep) return PyErr_NoMemory();
     keep->value = ht_value_retain(((hp_value *)self)->value);
@@ -415,6 +430,8 @@ static PyMethodDef value_methods[] = {
     {NULL, NULL, 0, NULL}};
 static PyType_Slot value_slots[] = {
     {Py_tp_dealloc, HP_SLOT(value_dealloc)},
+    {Py_tp_traverse, HP_SLOT(value_traverse)},
+    {Py_tp_clear, HP_SLOT(value_clear)},
     {Py_tp_repr, HP_SLOT(value_repr)},
     {Py_tp_getset, value_fields},
     {Py_tp_methods, value_methods},
@@ -427,7 +444,8 @@ static PyType_Slot value_slots[] = {
     {Py_tp_doc, HP_DOC("A value of native code: an array, a failed item, or an object that native nodes pass on.")},
     {0, NULL}};
 static PyType_Spec value_spec = {"houndstooth._core.Value", sizeof(hp_value), 0,
-                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, value_slots};
+                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                 value_slots};
 
 int hp_array_init(PyObject *module)
 {

@@ -81,9 +81,7 @@ static int reserve(builder *b, int64_t n)
     int64_t cap = b->cap + b->cap / 2;
     if (cap < n) cap = n;
     if (grow((void **)&b->values, b->values ? size_of_values(b, b->cap) : 0, size_of_values(b, cap)) < 0) return FAILED;
-    if (b->validity &&
-        grow((void **)&b->validity, ((size_t)b->cap + 7) / 8, ((size_t)cap + 7) / 8) < 0)
-        return FAILED;
+    if (b->validity && grow((void **)&b->validity, ((size_t)b->cap + 7) / 8, ((size_t)cap + 7) / 8) < 0) return FAILED;
     b->cap = cap;
     return FITS;
 }
@@ -98,7 +96,10 @@ static int next_row(builder *b)
     return FITS;
 }
 
-static void set_offset(builder *b, int64_t end) { memcpy(b->values + (size_t)(b->n + 1) * sizeof end, &end, sizeof end); }
+static void set_offset(builder *b, int64_t end)
+{
+    memcpy(b->values + (size_t)(b->n + 1) * sizeof end, &end, sizeof end);
+}
 
 /* ---- rows ---- */
 
@@ -132,8 +133,8 @@ static int put_integer(builder *b, PyObject *number)
     static const struct {
         int64_t least;
         uint64_t most;
-    } ranges[] = {{INT8_MIN, INT8_MAX},   {0, UINT8_MAX},        {INT16_MIN, INT16_MAX}, {0, UINT16_MAX},
-                  {INT32_MIN, INT32_MAX}, {0, UINT32_MAX},       {INT64_MIN, INT64_MAX}, {0, UINT64_MAX}};
+    } ranges[] = {{INT8_MIN, INT8_MAX},   {0, UINT8_MAX},  {INT16_MIN, INT16_MAX}, {0, UINT16_MAX},
+                  {INT32_MIN, INT32_MAX}, {0, UINT32_MAX}, {INT64_MIN, INT64_MAX}, {0, UINT64_MAX}};
     const size_t at = (size_t)(b->type->kind - HT_DTYPE_INT8);
     int overflow;
     const int64_t value = PyLong_AsLongLongAndOverflow(number, &overflow);
@@ -424,9 +425,9 @@ static void name_row(Py_ssize_t row)
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *text = value ? PyObject_Str(value) : NULL;
-    if (text && (PyErr_GivenExceptionMatches(type, PyExc_ValueError) ||
-                 PyErr_GivenExceptionMatches(type, PyExc_TypeError) ||
-                 PyErr_GivenExceptionMatches(type, PyExc_OverflowError)) &&
+    if (text &&
+        (PyErr_GivenExceptionMatches(type, PyExc_ValueError) || PyErr_GivenExceptionMatches(type, PyExc_TypeError) ||
+         PyErr_GivenExceptionMatches(type, PyExc_OverflowError)) &&
         !PyErr_GivenExceptionMatches(type, PyExc_UnicodeError)) {
         PyErr_Format(type, "row %zd: %U", row, text);
         Py_XDECREF(type);
@@ -520,12 +521,9 @@ ht_series *hp_build(PyObject *list, const hp_dtype *type)
 
 ht_series *hp_build_values(const ht_value *rows, size_t n)
 {
-    static const ht_dtype of_kind[] = {[HT_KIND_NULL] = HT_DTYPE_NULL,
-                                       [HT_KIND_BOOL] = HT_DTYPE_BOOL,
-                                       [HT_KIND_INT] = HT_DTYPE_INT64,
-                                       [HT_KIND_FLOAT] = HT_DTYPE_FLOAT64,
-                                       [HT_KIND_STRING] = HT_DTYPE_STRING,
-                                       [HT_KIND_BYTES] = HT_DTYPE_BINARY};
+    static const ht_dtype of_kind[] = {
+        [HT_KIND_NULL] = HT_DTYPE_NULL,     [HT_KIND_BOOL] = HT_DTYPE_BOOL,     [HT_KIND_INT] = HT_DTYPE_INT64,
+        [HT_KIND_FLOAT] = HT_DTYPE_FLOAT64, [HT_KIND_STRING] = HT_DTYPE_STRING, [HT_KIND_BYTES] = HT_DTYPE_BINARY};
     ht_kind only = HT_KIND_NULL;
     bool objects = false;
     ht_series *series = NULL;

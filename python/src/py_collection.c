@@ -221,16 +221,15 @@ static PyObject *collection_info(PyObject *self, PyObject *unused)
     (void)unused;
     ht_collection_get_info(((hp_collection *)self)->collection, &i);
     return Py_BuildValue("{s:K,s:K,s:K,s:I,s:I,s:N,s:N,s:z,s:z,s:z,s:d}", "generation",
-                         (unsigned long long)i.generation, "n_segments", (unsigned long long)i.n_segments,
-                         "size_bytes", (unsigned long long)i.size_bytes, "n_docs", i.n_docs, "n_deleted", i.n_deleted,
-                         "has_lexical", PyBool_FromLong(i.has_lexical), "has_vectors", PyBool_FromLong(i.has_vectors),
-                         "model", i.model, "model_digest", i.model_digest, "warning", i.warning, "mix", i.mix);
+                         (unsigned long long)i.generation, "n_segments", (unsigned long long)i.n_segments, "size_bytes",
+                         (unsigned long long)i.size_bytes, "n_docs", i.n_docs, "n_deleted", i.n_deleted, "has_lexical",
+                         PyBool_FromLong(i.has_lexical), "has_vectors", PyBool_FromLong(i.has_vectors), "model",
+                         i.model, "model_digest", i.model_digest, "warning", i.warning, "mix", i.mix);
 }
 
-static PyMethodDef collection_methods[] = {
-    {"search", HP_METHOD(collection_search), METH_VARARGS | METH_KEYWORDS, NULL},
-    {"info", collection_info, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL}};
+static PyMethodDef collection_methods[] = {{"search", HP_METHOD(collection_search), METH_VARARGS | METH_KEYWORDS, NULL},
+                                           {"info", collection_info, METH_NOARGS, NULL},
+                                           {NULL, NULL, 0, NULL}};
 static PyType_Slot collection_slots[] = {{Py_tp_new, HP_SLOT(collection_new)},
                                          {Py_tp_dealloc, HP_SLOT(collection_dealloc)},
                                          {Py_tp_methods, collection_methods},

@@ -40,16 +40,16 @@ enum { HP_MAX_INPUTS = 64 };
 /* Everything that lives once in the process; Python objects are owned. */
 typedef struct hp_globals {
     PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
-        *value_type, *cache_type, *trace_type, *frame_type, *expr_type, *dtype_type, *native_type,
-        *encoder_type, *collection_type;
-    PyObject *causes;    /* {number: exception} of runs under way */
+        *value_type, *cache_type, *trace_type, *frame_type, *expr_type, *dtype_type, *native_type, *encoder_type,
+        *collection_type;
+    PyObject *causes;      /* {number: exception} of runs under way */
     PyObject *dumps;       /* cloudpickle's, from the first use on */
     PyObject *plain_dumps; /* pickle's */
-    PyObject *loads;     /* pickle's */
-    PyObject *cancelled; /* exception class, a BaseException: raised at the call of a body that is given up */
-    PyObject *spawn;     /* function(coroutine, completion): runs a coroutine on the loop of the run */
-    PyObject *cache_key; /* function(object): what stands for an object of an unknown class */
-    PyObject *to_series; /* function(sequence): a Series of it */
+    PyObject *loads;       /* pickle's */
+    PyObject *cancelled;   /* exception class, a BaseException: raised at the call of a body that is given up */
+    PyObject *spawn;       /* function(coroutine, completion): runs a coroutine on the loop of the run */
+    PyObject *cache_key;   /* function(object): what stands for an object of an unknown class */
+    PyObject *to_series;   /* function(sequence): a Series of it */
     PyObject *str_run, *str_append, *str_name;
 } hp_globals;
 extern hp_globals hp;
@@ -156,8 +156,9 @@ int hp_body_init(PyObject *module);
 /* ---- py_series.c ---- */
 /* Rows as a Series object, new reference. */
 PyObject *hp_series_of_values(const ht_value *rows, size_t n);
-int hp_dtype_init(PyObject *module);
 int hp_series_init(PyObject *module);
+/* ---- py_frame.c ---- */
+int hp_frame_init(PyObject *module);
 
 /* ---- py_stack.c: bodies that stop in their middle ---- */
 /* The body form of nodes: with a stack of its own where an instance is among the arguments. */
@@ -220,6 +221,8 @@ PyObject *hp_writer_text(ht_writer *writer, ht_status status, const ht_error *er
 int hp_store_init(PyObject *module);
 
 /* ---- py_pipeline.c, run.c ---- */
+/* Settings of a run out of an Engine, without events. -1 with an exception. */
+int hp_engine_options(PyObject *engine, ht_run_options *out);
 /* Settings of a nested pipeline out of an Engine. */
 void hp_nested_settings(PyObject *engine, ht_nested_run *out);
 typedef struct hp_pipeline {

@@ -13,17 +13,17 @@ static const struct kind_row {
     const char *format, *name, *maker; /* maker: its constructor in Python; NULL: none */
     size_t width;
 } kinds[] = {
-    {HT_DTYPE_OBJECT, "", "Python", "python", 0},      {HT_DTYPE_NULL, "n", "Null", "null", 0},
-    {HT_DTYPE_BOOL, "b", "Bool", "bool", 0},           {HT_DTYPE_INT8, "c", "Int8", "int8", 1},
-    {HT_DTYPE_UINT8, "C", "UInt8", "uint8", 1},        {HT_DTYPE_INT16, "s", "Int16", "int16", 2},
-    {HT_DTYPE_UINT16, "S", "UInt16", "uint16", 2},     {HT_DTYPE_INT32, "i", "Int32", "int32", 4},
-    {HT_DTYPE_UINT32, "I", "UInt32", "uint32", 4},     {HT_DTYPE_INT64, "l", "Int64", "int64", 8},
-    {HT_DTYPE_UINT64, "L", "UInt64", "uint64", 8},     {HT_DTYPE_FLOAT16, "e", "Float16", "float16", 2},
-    {HT_DTYPE_FLOAT32, "f", "Float32", "float32", 4},  {HT_DTYPE_FLOAT64, "g", "Float64", "float64", 8},
-    {HT_DTYPE_STRING, "u", "String", "string", 0},     {HT_DTYPE_LARGE_STRING, "U", "String", NULL, 0},
-    {HT_DTYPE_BINARY, "z", "Binary", "binary", 0},     {HT_DTYPE_LARGE_BINARY, "Z", "Binary", NULL, 0},
-    {HT_DTYPE_LIST, "+l", "List", NULL, 0},            {HT_DTYPE_LARGE_LIST, "+L", "List", NULL, 0},
-    {HT_DTYPE_FIXED_LIST, "+w", "List", NULL, 0},      {HT_DTYPE_STRUCT, "+s", "Struct", NULL, 0},
+    {HT_DTYPE_OBJECT, "", "Python", "python", 0},     {HT_DTYPE_NULL, "n", "Null", "null", 0},
+    {HT_DTYPE_BOOL, "b", "Bool", "bool", 0},          {HT_DTYPE_INT8, "c", "Int8", "int8", 1},
+    {HT_DTYPE_UINT8, "C", "UInt8", "uint8", 1},       {HT_DTYPE_INT16, "s", "Int16", "int16", 2},
+    {HT_DTYPE_UINT16, "S", "UInt16", "uint16", 2},    {HT_DTYPE_INT32, "i", "Int32", "int32", 4},
+    {HT_DTYPE_UINT32, "I", "UInt32", "uint32", 4},    {HT_DTYPE_INT64, "l", "Int64", "int64", 8},
+    {HT_DTYPE_UINT64, "L", "UInt64", "uint64", 8},    {HT_DTYPE_FLOAT16, "e", "Float16", "float16", 2},
+    {HT_DTYPE_FLOAT32, "f", "Float32", "float32", 4}, {HT_DTYPE_FLOAT64, "g", "Float64", "float64", 8},
+    {HT_DTYPE_STRING, "u", "String", "string", 0},    {HT_DTYPE_LARGE_STRING, "U", "String", NULL, 0},
+    {HT_DTYPE_BINARY, "z", "Binary", "binary", 0},    {HT_DTYPE_LARGE_BINARY, "Z", "Binary", NULL, 0},
+    {HT_DTYPE_LIST, "+l", "List", NULL, 0},           {HT_DTYPE_LARGE_LIST, "+L", "List", NULL, 0},
+    {HT_DTYPE_FIXED_LIST, "+w", "List", NULL, 0},     {HT_DTYPE_STRUCT, "+s", "Struct", NULL, 0},
 };
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 static hp_dtype *plain[HT_DTYPE_STRUCT + 1];
@@ -405,12 +405,12 @@ static PyObject *dtype_reduce(PyObject *self, PyObject *unused)
     return result;
 }
 
-#define MAKER(name, kind)                                                                         \
-    static PyObject *make_##name(PyObject *cls, PyObject *unused)                                 \
-    {                                                                                             \
-        (void)cls;                                                                                \
-        (void)unused;                                                                             \
-        return (PyObject *)hp_dtype_plain(kind);                                                  \
+#define MAKER(name, kind)                                         \
+    static PyObject *make_##name(PyObject *cls, PyObject *unused) \
+    {                                                             \
+        (void)cls;                                                \
+        (void)unused;                                             \
+        return (PyObject *)hp_dtype_plain(kind);                  \
     }
 MAKER(python, HT_DTYPE_OBJECT)
 MAKER(null, HT_DTYPE_NULL)
@@ -429,7 +429,10 @@ MAKER(float64, HT_DTYPE_FLOAT64)
 MAKER(string, HT_DTYPE_STRING)
 MAKER(binary, HT_DTYPE_BINARY)
 
-#define PLAIN(name) {#name, make_##name, METH_NOARGS | METH_STATIC, #name "()\n--\n\n"}
+#define PLAIN(name)                                                       \
+    {                                                                     \
+#name, make_##name, METH_NOARGS | METH_STATIC, #name "()\n--\n\n" \
+    }
 static PyMethodDef dtype_methods[] = {
     PLAIN(python),
     PLAIN(null),
@@ -448,7 +451,8 @@ static PyMethodDef dtype_methods[] = {
     PLAIN(string),
     PLAIN(binary),
     {"list", make_list, METH_O | METH_STATIC, "list(dtype)\n--\n\nLists of any length."},
-    {"fixed_size_list", make_fixed, METH_VARARGS | METH_STATIC, "fixed_size_list(dtype, size)\n--\n\nLists of one length."},
+    {"fixed_size_list", make_fixed, METH_VARARGS | METH_STATIC,
+     "fixed_size_list(dtype, size)\n--\n\nLists of one length."},
     {"struct", make_fields, METH_O | METH_STATIC, "struct(fields)\n--\n\nDicts of the same fields: {name: DataType}."},
     {"_of", dtype_of_name, METH_O | METH_STATIC, NULL},
     {"__reduce__", dtype_reduce, METH_NOARGS, NULL},
@@ -459,8 +463,9 @@ static PyType_Slot dtype_slots[] = {
     {Py_tp_richcompare, HP_SLOT(dtype_compare)},
     {Py_tp_hash, HP_SLOT(dtype_hash)},
     {Py_tp_methods, dtype_methods},
-    {Py_tp_doc, HP_DOC("What the rows of a column are: ``DataType.int64()``, ``DataType.list(DataType.float32())``, ...\n\n"
-                "``DataType.python()`` is any objects, kept as they are.")},
+    {Py_tp_doc,
+     HP_DOC("What the rows of a column are: ``DataType.int64()``, ``DataType.list(DataType.float32())``, ...\n\n"
+            "``DataType.python()`` is any objects, kept as they are.")},
     {0, NULL}};
 static PyType_Spec dtype_spec = {"houndstooth._core.DataType", sizeof(hp_dtype), 0,
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, dtype_slots};

@@ -140,7 +140,7 @@ static void give_session(hp_encoder *self, ht_encoder_session *session)
 typedef struct request {
     PyObject *texts; /* tuple */
     ht_role role;
-    float *pooled; /* [n, dim] where only they are wanted, else NULL */
+    float *pooled;  /* [n, dim] where only they are wanted, else NULL */
     PyObject *list; /* else filled */
     uint32_t dim;
 } request;

@@ -9,7 +9,7 @@
  * A Method is the descriptor in the proxy's class: called, it binds arguments by its signature and then stops the body
  * that it is called from (py_stack.c), builds an expression, or calls at once.
  */
-#include "py_core.h"
+#include "py_series.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -19,6 +19,8 @@ typedef struct hp_method {
     PyObject *function, *batch, *kwnames;
     Py_ssize_t n_params, n_positional, batch_positional;
     PyObject *batch_kwnames;
+    bool is_static;           /* a function of its own, which is given no object */
+    PyObject *returns;        /* DataType of its results as a column; NULL: found out */
     bool as_series, is_whole; /* is_whole: a batch method that is called as it stands */
     uint64_t over;            /* of it: parameters that are columns */
 } hp_method;
@@ -134,6 +136,15 @@ static void as_column(PyObject **slot)
     Py_DECREF(object);
 }
 
+/* args: room, the object, the arguments. */
+static PyObject *call_method(const hp_method *m, PyObject *function, PyObject **args, Py_ssize_t n_positional,
+                             PyObject *kwnames)
+{
+    const int skip = m->is_static;
+    return PyObject_Vectorcall(function, args + 1 + skip,
+                               (size_t)(n_positional + 1 - skip) | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
+}
+
 static PyObject *call_row(const struct pair *p, const ht_value *in)
 {
     PyObject *args[HP_MAX_INPUTS + 2], *result = NULL;
@@ -146,9 +157,7 @@ static PyObject *call_row(const struct pair *p, const ht_value *in)
         if (args[n + 2] && m->is_whole && m->as_series && (m->over >> n & 1)) as_column(&args[n + 2]);
         if (!args[n + 2]) break;
     }
-    if (n == m->n_params)
-        result = PyObject_Vectorcall(m->function, args + 1,
-                                     (size_t)(m->n_positional + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, m->kwnames);
+    if (n == m->n_params) result = call_method(m, m->function, args, m->n_positional, m->kwnames);
     for (Py_ssize_t i = 0; i < n; i++) Py_DECREF(args[i + 2]);
     return result;
 }
@@ -207,12 +216,42 @@ static ht_status method_batch(void *self, size_t n, const ht_column *in, ht_valu
         args[made + 2] = column_of(m, &in[made], n);
         if (!args[made + 2]) break;
     }
-    if (made == m->n_params)
-        result = PyObject_Vectorcall(
-            m->batch, args + 1, (size_t)(m->batch_positional + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, m->batch_kwnames);
+    if (made == m->n_params) result = call_method(m, m->batch, args, m->batch_positional, m->batch_kwnames);
     for (Py_ssize_t i = 0; i < made; i++) Py_DECREF(args[i + 2]);
     if (result && PyCoro_CheckExact(result)) result = run_coroutine(result);
     const ht_status status = result ? hp_take_rows(result, n, out[0], err) : hp_fail(err);
+    Py_XDECREF(result);
+    hp_gil_give(gil);
+    return status;
+}
+
+/* Whole columns, without a copy: what a frame calls. */
+static ht_status method_series(void *self, size_t n, const ht_series_column *in, ht_series **out, ht_error *err)
+{
+    const struct pair *p = self;
+    const hp_method *m = p->method;
+    const hp_gil gil = hp_gil_take();
+    PyObject *args[HP_MAX_INPUTS + 2], *result = NULL;
+    Py_ssize_t made = 0;
+    args[0] = NULL;
+    args[1] = p->object->self;
+    for (; made < m->n_params; made++) {
+        ht_series *column = in[made].series;
+        args[made + 2] = column ? hp_series_new(ht_series_retain(column), NULL) : hp_unwrap(in[made].constant);
+        if (!args[made + 2]) break;
+    }
+    if (made == m->n_params) result = call_method(m, m->batch, args, m->batch_positional, m->batch_kwnames);
+    for (Py_ssize_t i = 0; i < made; i++) Py_DECREF(args[i + 2]);
+    if (result && PyCoro_CheckExact(result)) result = run_coroutine(result);
+    *out = result ? hp_series_from(result, (hp_dtype *)m->returns) : NULL;
+    if (*out && ht_series_len(*out) != n)
+        PyErr_Format(PyExc_RuntimeError, "a batch of %zu rows gave %zu results", n, ht_series_len(*out));
+    ht_status status = HT_OK;
+    if (PyErr_Occurred() || !*out) {
+        status = hp_fail(err);
+        ht_series_release(*out);
+        *out = NULL;
+    }
     Py_XDECREF(result);
     hp_gil_give(gil);
     return status;
@@ -321,7 +360,13 @@ static int read_method(PyObject *dict, ht_method *method, hp_method *m)
         forms->start = method_start;
     else if (m->function)
         forms->row = method_row;
-    if (m->batch) forms->batch = method_batch;
+    m->is_static = flag(dict, "is_static");
+    m->returns = PyDict_GetItemString(dict, "returns");
+    if (m->returns && Py_TYPE(m->returns) != hp.dtype_type) m->returns = NULL;
+    if (m->batch && !m->function && m->as_series)
+        forms->series = method_series;
+    else if (m->batch)
+        forms->batch = method_batch;
     forms->over = number(dict, "over");
     forms->batch_size = (size_t)number(dict, "batch_size");
     forms->max_retries = (uint32_t)number(dict, "max_retries");

@@ -310,17 +310,15 @@ static PyObject *find_model(PyObject *module, PyObject *name)
     return NULL;
 }
 
-static PyMethodDef native_methods[] = {{"call", native_call, METH_VARARGS, NULL},
-                                       {"batch", native_batch, METH_VARARGS, NULL},
-                                       {NULL, NULL, 0, NULL}};
+static PyMethodDef native_methods[] = {
+    {"call", native_call, METH_VARARGS, NULL}, {"batch", native_batch, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static PyType_Slot native_slots[] = {{Py_tp_new, HP_SLOT(native_new)},
                                      {Py_tp_dealloc, HP_SLOT(native_dealloc)},
                                      {Py_tp_methods, native_methods},
                                      {0, NULL}};
 static PyType_Spec native_spec = {"houndstooth._core.Native", sizeof(hp_native), 0, Py_TPFLAGS_DEFAULT, native_slots};
-static PyMethodDef functions[] = {{"run_node", run_node, METH_VARARGS, NULL},
-                                  {"find_model", find_model, METH_O, NULL},
-                                  {NULL, NULL, 0, NULL}};
+static PyMethodDef functions[] = {
+    {"run_node", run_node, METH_VARARGS, NULL}, {"find_model", find_model, METH_O, NULL}, {NULL, NULL, 0, NULL}};
 
 int hp_native_init(PyObject *module)
 {

@@ -92,7 +92,7 @@ static int add_items(PyObject *sequence, char kind, int depth, ht_digest *digest
     return done;
 }
 
-/* In the order of the keys, where they have one: what an object of equal keys was filled with first is no difference. */
+/* In the order of the keys, where they have one: which was put in first is no difference. */
 static int add_dict(PyObject *dict, int depth, ht_digest *digest)
 {
     PyObject *keys = PyDict_Keys(dict);

@@ -1,9 +1,9 @@
 /*
  * py_registry.c - what the process can name, and how Python code becomes code again in another one (ht_face).
  *
- * A node travels as its Node object, pickled; there `_described()` gives its Body and policies. An instance travels as
- * its spec (Class, args, kwargs). An exception travels pickled, with its traceback as a note; one that cannot be pickled
- * arrives as a RuntimeError of the same text.
+ * A node travels as its Node object, pickled; there `_described()` gives its Body and policies. An instance travels
+ * as its spec (Class, args, kwargs). An exception travels pickled, with its traceback as a note; one that cannot be
+ * pickled arrives as a RuntimeError of the same text.
  */
 #include "py_core.h"
 

@@ -235,9 +235,14 @@ static void free_request(request *q)
     ht_value_release(q->inputs);
 }
 
-static int prepare(hp_engine *engine, run *r, ht_run_options *options)
+int hp_engine_options(PyObject *object, ht_run_options *options)
 {
     ht_error err = {0};
+    hp_engine *engine = (hp_engine *)object;
+    if (Py_TYPE(object) != hp.engine_type) {
+        PyErr_SetString(PyExc_TypeError, "an Engine is wanted");
+        return -1;
+    }
     if (engine->kind == HT_ENGINE_THREADS && !engine->pool &&
         ht_pool_new((size_t)engine->n_workers, &engine->pool, &err) != HT_OK)
         return hp_raise(&err);
@@ -250,6 +255,12 @@ static int prepare(hp_engine *engine, run *r, ht_run_options *options)
     options->trace = hp_trace_of(engine->trace);
     options->timeout_ms = engine->timeout_ms;
     options->registry = hp_registry();
+    return 0;
+}
+
+static int prepare(hp_engine *engine, run *r, ht_run_options *options)
+{
+    if (hp_engine_options((PyObject *)engine, options) < 0) return -1;
     if (engine->submit) {
         r->ends = (hp_ends){engine->submit, engine->flush};
         r->elsewhere = (ht_elsewhere){.ud = &r->ends,

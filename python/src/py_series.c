@@ -150,7 +150,8 @@ static PyObject *from_pylist(PyObject *cls, PyObject *args, PyObject *kwargs)
     hp_dtype *type;
     const char *pyobj = "allow";
     (void)cls;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOs:from_pylist", HP_KEYWORDS(names), &data, &name, &dtype, &pyobj) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOs:from_pylist", HP_KEYWORDS(names), &data, &name, &dtype,
+                                     &pyobj) ||
         read_type(dtype, &type) < 0)
         return NULL;
     const bool force = !strcmp(pyobj, "force"), disallow = !strcmp(pyobj, "disallow");
@@ -512,17 +513,17 @@ static PyMethodDef series_methods[] = {
      "    Whether the rows may be, or must be, objects.\n\nRaises\n------\nTypeError, ValueError, OverflowError\n"
      "    A row does not fit the dtype; the message names it."},
     {"from_numpy", KEYWORDS(from_numpy) | METH_STATIC,
-     "from_numpy(data, name=None)\n--\n\nA series of an array [n] or [n, k] (fixed-size lists), whose memory it shares."},
+     "from_numpy(data, name=None)\n--\n\nA series of an array [n] or [n, k] (fixed-size lists), sharing its memory."},
     {"from_arrow", KEYWORDS(from_arrow) | METH_STATIC,
-     "from_arrow(data, name=None)\n--\n\nA series of anything with ``__arrow_c_array__`` or ``__arrow_c_stream__``, whose\n"
-     "memory it shares; chunks are joined."},
+     "from_arrow(data, name=None)\n--\n\nA series of anything with ``__arrow_c_array__`` or ``__arrow_c_stream__``,\n"
+     "whose memory it shares; chunks are joined."},
     {"concat", concat, METH_O | METH_STATIC, "concat(series)\n--\n\nAll rows of several series, in order."},
     {"to_pylist", to_pylist, METH_NOARGS, "to_pylist()\n--\n\nThe rows; objects are the same objects."},
     {"to_arrow", hp_share_pyarrow, METH_NOARGS,
      "to_arrow()\n--\n\nA pyarrow Array of the same memory; without pyarrow the series itself, which has `to_numpy`."},
     {"to_numpy", hp_share_numpy, METH_NOARGS,
-     "to_numpy()\n--\n\nAn array [n], or [n, k] of fixed-size lists: of the same memory where the rows are numbers without\n"
-     "nulls. Numbers with nulls become float64 with nan; text, lists and objects an array of objects."},
+     "to_numpy()\n--\n\nAn array [n], or [n, k] of fixed-size lists: of the same memory where the rows are numbers\n"
+     "without nulls. Numbers with nulls become float64 with nan; text, lists and objects an array of objects."},
     {"__array__", KEYWORDS(hp_share_array), NULL},
     {"__arrow_c_array__", hp_share_capsules, METH_VARARGS, NULL},
     {"__arrow_c_schema__", hp_share_schema, METH_NOARGS, NULL},
@@ -540,28 +541,28 @@ static PyMethodDef series_methods[] = {
     {NULL, NULL, 0, NULL}};
 static PyGetSetDef series_fields[] = {{"dtype", series_dtype, NULL, "The rows' DataType.", NULL},
                                       {NULL, NULL, NULL, NULL, NULL}};
-static PyType_Slot series_slots[] = {{Py_tp_dealloc, HP_SLOT(series_dealloc)},
-                                     {Py_tp_traverse, HP_SLOT(series_traverse)},
-                                     {Py_tp_repr, HP_SLOT(series_repr)},
-                                     {Py_tp_iter, HP_SLOT(series_iter)},
-                                     {Py_tp_hash, HP_SLOT(PyObject_HashNotImplemented)},
-                                     {Py_tp_richcompare, HP_SLOT(series_compare)},
-                                     {Py_tp_methods, series_methods},
-                                     {Py_tp_getset, series_fields},
-                                     {Py_mp_length, HP_SLOT(series_len)},
-                                     {Py_mp_subscript, HP_SLOT(series_subscript)},
-                                     {Py_sq_length, HP_SLOT(series_len)},
-                                     {Py_sq_item, HP_SLOT(series_item)},
-                                     {Py_bf_getbuffer, HP_SLOT(hp_share_view)},
-                                     {Py_bf_releasebuffer, HP_SLOT(hp_share_release)},
-                                     {Py_tp_doc, HP_DOC("A column of rows: numbers, text, lists and structs as Arrow has them, or "
-                                                 "any objects.\n\nImmutable, and a sequence: length, index, slices, "
-                                                 "iteration, ``==`` with a list.")},
-                                     {0, NULL}};
-static PyType_Spec series_spec = {"houndstooth._core.Series", sizeof(hp_series), 0,
-                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
-                                      Py_TPFLAGS_SEQUENCE,
-                                  series_slots};
+static PyType_Slot series_slots[] = {
+    {Py_tp_dealloc, HP_SLOT(series_dealloc)},
+    {Py_tp_traverse, HP_SLOT(series_traverse)},
+    {Py_tp_repr, HP_SLOT(series_repr)},
+    {Py_tp_iter, HP_SLOT(series_iter)},
+    {Py_tp_hash, HP_SLOT(PyObject_HashNotImplemented)},
+    {Py_tp_richcompare, HP_SLOT(series_compare)},
+    {Py_tp_methods, series_methods},
+    {Py_tp_getset, series_fields},
+    {Py_mp_length, HP_SLOT(series_len)},
+    {Py_mp_subscript, HP_SLOT(series_subscript)},
+    {Py_sq_length, HP_SLOT(series_len)},
+    {Py_sq_item, HP_SLOT(series_item)},
+    {Py_bf_getbuffer, HP_SLOT(hp_share_view)},
+    {Py_bf_releasebuffer, HP_SLOT(hp_share_release)},
+    {Py_tp_doc, HP_DOC("A column of rows: numbers, text, lists and structs as Arrow has them, or "
+                       "any objects.\n\nImmutable, and a sequence: length, index, slices, "
+                       "iteration, ``==`` with a list.")},
+    {0, NULL}};
+static PyType_Spec series_spec = {
+    "houndstooth._core.Series", sizeof(hp_series), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_SEQUENCE, series_slots};
 
 int hp_series_init(PyObject *module)
 {

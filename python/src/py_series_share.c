@@ -34,7 +34,8 @@ static ht_series *for_arrow(hp_series *self)
     Py_XDECREF(list);
     if (made && ht_series_dtype(made) == HT_DTYPE_OBJECT) {
         ht_series_release(made);
-        PyErr_SetString(PyExc_TypeError, "these objects are of no one type that Arrow has; cast the series to a DataType");
+        PyErr_SetString(PyExc_TypeError,
+                        "these objects are of no one type that Arrow has; cast the series to a DataType");
         return NULL;
     }
     return made;
@@ -134,7 +135,8 @@ static ht_status next_chunk(struct ArrowArrayStream *stream, bool *more, ht_seri
         const char *why = stream->get_last_error(stream);
         if (array.release) array.release(&array);
         err->status = HT_FAILED;
-        (void)PyOS_snprintf(err->message, sizeof err->message, "an Arrow stream: %.300s", why ? why : "no reason given");
+        (void)PyOS_snprintf(err->message, sizeof err->message, "an Arrow stream: %.300s",
+                            why ? why : "no reason given");
         return err->status;
     }
     *more = true;
@@ -214,7 +216,7 @@ static void release_view(void *ud)
 
 static ht_dtype kind_of_format(const char *format, Py_ssize_t width)
 {
-    static const ht_dtype sized[] = {HT_DTYPE_INT8, HT_DTYPE_UINT8, HT_DTYPE_INT16, HT_DTYPE_UINT16,
+    static const ht_dtype sized[] = {HT_DTYPE_INT8,  HT_DTYPE_UINT8,  HT_DTYPE_INT16, HT_DTYPE_UINT16,
                                      HT_DTYPE_INT32, HT_DTYPE_UINT32, HT_DTYPE_INT64, HT_DTYPE_UINT64};
     if (*format == '<' || *format == '=' || *format == '@') format++;
     if (!format[0] || format[1]) return HT_DTYPE_INFER;
@@ -230,8 +232,11 @@ static ht_dtype kind_of_format(const char *format, Py_ssize_t width)
 static int array_of_view(Py_buffer *view, struct ArrowArray *out)
 {
     const int64_t each = view->ndim == 2 ? view->shape[1] : 1;
-    hp_buffers values = {.length = view->shape[0] * each, .n_blocks = 2, .blocks = {NULL, view->buf},
-                         .release = release_view, .ud = view};
+    hp_buffers values = {.length = view->shape[0] * each,
+                         .n_blocks = 2,
+                         .blocks = {NULL, view->buf},
+                         .release = release_view,
+                         .ud = view};
     if (view->ndim == 1) return hp_array_make(&values, out);
     const hp_buffers rows = {.length = view->shape[0], .n_blocks = 1, .n_children = 1};
     if (hp_array_make(&rows, out) < 0) return -1;
@@ -320,7 +325,8 @@ int hp_share_view(PyObject *self, Py_buffer *view, int flags)
     const void *data = dense((hp_series *)self, &kind, &each);
     if (!data || (flags & PyBUF_WRITABLE)) {
         if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_BufferError, data ? "a series is read-only" : "only numbers without nulls are one buffer");
+            PyErr_SetString(PyExc_BufferError,
+                            data ? "a series is read-only" : "only numbers without nulls are one buffer");
         return -1;
     }
     Py_ssize_t *dims = PyMem_Malloc(4 * sizeof *dims);
@@ -363,11 +369,12 @@ static PyObject *copied_array(PyObject *numpy, hp_series *self)
     const ht_dtype kind = ht_series_dtype(self->series);
     const bool nulls = ht_series_n_nulls(self->series) > 0;
     const char *type = is_float(kind) || (buffer_format(kind) && nulls) ? "float64"
-                       : kind == HT_DTYPE_BOOL && !nulls               ? "bool"
-                                                                       : "object";
+                       : kind == HT_DTYPE_BOOL && !nulls                ? "bool"
+                                                                        : "object";
     PyObject *list = hp_series_list(self->series);
     for (Py_ssize_t i = 0; list && type[0] == 'f' && i < PyList_Size(list); i++)
-        if (PyList_GetItem(list, i) == Py_None && PyList_SetItem(list, i, PyFloat_FromDouble(Py_NAN)) < 0) Py_CLEAR(list);
+        if (PyList_GetItem(list, i) == Py_None && PyList_SetItem(list, i, PyFloat_FromDouble(Py_NAN)) < 0)
+            Py_CLEAR(list);
     PyObject *array = list ? PyObject_CallMethod(numpy, "fromiter", "Osn", list, type, PyList_Size(list)) : NULL;
     Py_XDECREF(list);
     return array;

@@ -7,10 +7,7 @@
  */
 #include "py_core.h"
 
-static int failed(const ht_error *err)
-{
-    return PyErr_Occurred() ? -1 : hp_raise(err);
-}
+static int failed(const ht_error *err) { return PyErr_Occurred() ? -1 : hp_raise(err); }
 
 /* ---- arrays ---- */
 
@@ -83,8 +80,8 @@ static int shaped(ht_value value, uint32_t n_dims, ht_value *out)
     if (done == 0) {
         float *to = ht_value_tensor_view(*out)->data;
         for (size_t i = 0; i < tensor->n; i++)
-            to[i] = tensor->element == HT_F32 ? ((const float *)tensor->data)[i]
-                                              : (float)((const double *)tensor->data)[i];
+            to[i] =
+                tensor->element == HT_F32 ? ((const float *)tensor->data)[i] : (float)((const double *)tensor->data)[i];
     }
     ht_value_release(value);
     return done;

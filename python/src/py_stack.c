@@ -2,7 +2,8 @@
  * py_stack.c - Python bodies that stop in their middle for a call, and go on with its result.
  *
  * A body whose arguments hold an instance runs in a greenlet: a stack of its own on this thread. A call of a method
- * with a batch form switches back to whoever runs the body, which parks it; when the answer is there, it switches in again.
+ * with a batch form switches back to whoever runs the body, which parks it; when the answer is there, it switches in
+ * again.
  * Greenlets are pooled per thread and run one body after the other, because making one costs several times what a
  * switch does. Each body runs in a copy of the context of whoever runs it (contextvars).
  * Easy to get wrong: greenlets move pieces of the C stack, so nothing may point into the stack across a switch: what

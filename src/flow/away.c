@@ -5,6 +5,7 @@
  */
 #include "fields.h"
 #include "registry_int.h"
+#include "value_int.h"
 
 typedef struct waiting {
     hti_mutex *lock;
@@ -50,7 +51,7 @@ static ht_status encode_call(const hti_target *target, size_t n, const ht_column
     hti_fields_take(&f, "constant", flags);
     HT_TRY(hti_fields_end(&f, &call));
     hti_writer_gather(writer);
-    const ht_status status = ht_value_encode(call, writer, err);
+    const ht_status status = hti_value_encode_whole(call, writer, err);
     ht_value_release(call);
     return status;
 }

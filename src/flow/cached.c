@@ -9,6 +9,7 @@
  */
 #include "fields.h"
 #include "registry_int.h"
+#include "value_int.h"
 #include "run_int.h"
 
 enum { MOST_PUTS = 256, MOST_BYTES = 1 << 20, PUT_AFTER_NS = 5000000, FORMAT = 2 };
@@ -210,7 +211,7 @@ void hti_cache_keep(hti_frame *frame, const hti_step *step)
     frame->has_key = false;
     if (ht_writer_new(&writer, NULL) != HT_OK) return;
     ht_status status = ht_value_list(&frame->values[step->first_out], step->node->n_outputs, &list, NULL);
-    if (status == HT_OK) status = ht_value_encode(list, writer, NULL); /* what has no codec is not kept */
+    if (status == HT_OK) status = hti_value_encode_whole(list, writer, NULL); /* what has no codec is not kept */
     ht_value_release(list);
     bool full = false;
     if (status == HT_OK) {

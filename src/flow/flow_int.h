@@ -168,7 +168,8 @@ HT_CHECKED ht_status hti_names_value(const char *const *names, size_t n, ht_valu
 /* A plan as a struct, and back with the code that the registry names (docs/formats/plans.md). */
 HT_CHECKED ht_status hti_plan_value(const ht_plan *plan, ht_value *out, ht_error *err);
 HT_CHECKED ht_status hti_plan_json(const ht_plan *plan, ht_writer *writer, ht_error *err);
-HT_CHECKED ht_status hti_plan_of_value(ht_registry *registry, ht_value value, ht_plan **out, ht_error *err);
+HT_CHECKED ht_status hti_plan_of_value(ht_registry *registry, ht_value value, bool plain, ht_plan **out,
+                                       ht_error *err);
 
 /* Whether every map's plan can be named to another process; says which node cannot and why. */
 HT_CHECKED ht_status hti_plan_check_remote(const ht_plan *plan, const ht_registry *registry, ht_error *err);

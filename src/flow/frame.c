@@ -435,18 +435,28 @@ static outcome park(hti_frame *frame, const hti_step *step, hti_found *found)
     return status == HT_OK ? WAITS : fail_with(found, frame, status, &why);
 }
 
+static bool new_body(hti_frame *frame, const hti_node *node)
+{
+    frame->body = HTI_NEW(ht_body);
+    if (!frame->body) return false;
+    frame->body->run = frame->run;
+    frame->body->drop = node->forms.drop;
+    return true;
+}
+
+static bool may_repeat(const hti_frame *frame, const hti_node *node, ht_status status)
+{
+    return status != HT_OK && status != HT_PARKED && status != HT_CANCELLED && status != HT_NO_MEMORY &&
+           frame->tries < node->forms.max_retries;
+}
+
 static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found)
 {
     const hti_node *node = step->node;
     ht_value in[HTI_MAX_INPUTS];
     ht_error why = {0};
     for (size_t i = 0; i < node->n_inputs; i++) in[i] = hti_frame_value(frame, step->in[i]);
-    if (!frame->body) {
-        frame->body = HTI_NEW(ht_body);
-        if (!frame->body) return fail_with(found, frame, HTI_NO_MEMORY(&why), &why);
-        frame->body->run = frame->run;
-        frame->body->drop = node->forms.drop;
-    }
+    if (!frame->body && !new_body(frame, node)) return fail_with(found, frame, HTI_NO_MEMORY(&why), &why);
     for (;;) {
         frame->body->at = 0;
         const uint64_t start = hti_trace_now(frame->run), n = !frame->body->later; /* a later piece is no call */
@@ -463,6 +473,14 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
         }
         hti_body_free(frame->body);
         frame->body = NULL;
+        if (may_repeat(frame, node, status)) {
+            if (!new_body(frame, node)) return fail_with(found, frame, HTI_NO_MEMORY(&why), &why);
+            hti_values_release(&frame->values[step->first_out], node->n_outputs);
+            hti_sleep_ns((uint64_t)node->forms.retry_wait_ms * 1000000 << HTI_MIN(frame->tries, 10));
+            frame->tries++;
+            continue;
+        }
+        frame->tries = 0;
         if (status == HT_PARKED) status = HT_FAIL(&why, INVALID, "a body returned HT_PARKED without ht_await");
         if (status != HT_OK) hti_values_release(&frame->values[step->first_out], node->n_outputs);
         status = hti_frame_settle(frame, step, status, &why);

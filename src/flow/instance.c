@@ -6,6 +6,7 @@
  * one and wait for it. A failed making is kept: every later call gets the same error at once. Thread rule: any thread.
  */
 #include "registry_int.h"
+#include "value_int.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -350,7 +351,7 @@ static ht_status start_away(ht_instance *instance, ht_error *err)
         ht_status status = ht_value_struct(names, &value, 1, &job, err);
         ht_value_release(value);
         if (status != HT_OK) return status;
-        status = ht_value_encode(job, instance->job, err);
+        status = hti_value_encode_whole(job, instance->job, err);
         ht_value_release(job);
         if (status != HT_OK) {
             ht_writer_clear(instance->job);

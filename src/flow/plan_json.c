@@ -176,7 +176,7 @@ ht_status ht_plan_load(ht_text json, ht_registry *registry, ht_plan **out, ht_er
     ht_status status = value_of(registry, plain, &value, err);
     ht_value_release(plain);
     if (status != HT_OK) return status;
-    status = hti_plan_of_value(registry, value, out, err);
+    status = hti_plan_of_value(registry, value, false, out, err);
     ht_value_release(value);
     return status;
 }

@@ -159,9 +159,11 @@ typedef struct reader {
     ht_plan *plan;
     hti_map made; /* name of an output -> own place */
     size_t cap_constants;
+    bool plain; /* bodies with a row form never await */
 } reader;
 
-static ht_status read_plan(ht_registry *registry, ht_value value, uint32_t depth, ht_plan **out, ht_error *err);
+static ht_status read_plan(ht_registry *registry, ht_value value, bool plain, uint32_t depth, ht_plan **out,
+                           ht_error *err);
 
 /* A field that is a list of strings; absent is an empty one where allowed. */
 static ht_status get_names(ht_value value, const char *name, bool optional, hti_arena *arena, const char ***out,
@@ -353,7 +355,7 @@ static ht_status read_child(reader *r, ht_value value, const step_text *text, ui
     node->inner_inputs = inner_inputs;
     node->inner_outputs = inner_outputs;
     (void)ht_value_field(value, "plan", &inner);
-    HT_TRY(read_plan(r->registry, inner, depth + 1, &step->child, err));
+    HT_TRY(read_plan(r->registry, inner, r->plain, depth + 1, &step->child, err));
     HT_TRY(link_inputs(r, step, inner_inputs, n_inputs, err));
     HT_TRY(link_outputs(r, step, inner_outputs, n_outputs, err));
     return link_map(r, value, step, err);
@@ -408,7 +410,7 @@ static ht_status place_step(reader *r, ht_value value, hti_step *step, ht_error 
         HT_TRY(hti_map_put(&r->made, hti_text_of(name), (uint32_t)plan->n_own++, &entry, &inserted, err));
         if (!inserted) return HT_FAIL(err, PARSE, "output '%.100s' stands twice", name);
     }
-    step->may_park = hti_step_may_park(step, false);
+    step->may_park = hti_step_may_park(step, r->plain);
     plan->may_park |= step->may_park;
     return HT_OK;
 }
@@ -489,7 +491,8 @@ static ht_status fill_read(reader *r, ht_value value, uint32_t depth, ht_error *
     return hti_plan_place_drops(r->plan, err);
 }
 
-static ht_status read_plan(ht_registry *registry, ht_value value, uint32_t depth, ht_plan **out, ht_error *err)
+static ht_status read_plan(ht_registry *registry, ht_value value, bool plain, uint32_t depth, ht_plan **out,
+                           ht_error *err)
 {
     const char *name;
     *out = NULL;
@@ -497,7 +500,7 @@ static ht_status read_plan(ht_registry *registry, ht_value value, uint32_t depth
         return HT_FAIL(err, PARSE, "a plan is a struct, not a %s", ht_kind_name(value.kind));
     if (depth > HTI_MAX_NESTING) return HT_FAIL(err, LIMIT, "plans are nested more than %d deep", HTI_MAX_NESTING);
     HT_TRY(get_text(value, "pipeline", &name, err));
-    reader r = {.registry = registry, .plan = hti_plan_new(name)};
+    reader r = {.registry = registry, .plan = hti_plan_new(name), .plain = plain};
     if (!r.plan) return HTI_NO_MEMORY(err);
     hti_map_init(&r.made);
     const ht_status status = fill_read(&r, value, depth, err);
@@ -509,9 +512,9 @@ static ht_status read_plan(ht_registry *registry, ht_value value, uint32_t depth
     return status;
 }
 
-ht_status hti_plan_of_value(ht_registry *registry, ht_value value, ht_plan **out, ht_error *err)
+ht_status hti_plan_of_value(ht_registry *registry, ht_value value, bool plain, ht_plan **out, ht_error *err)
 {
-    HT_TRY(read_plan(registry, value, 0, out, err));
+    HT_TRY(read_plan(registry, value, plain, 0, out, err));
     (void)hti_plan_number(*out, 0);
     return HT_OK;
 }

@@ -119,6 +119,7 @@ static ht_status encode_job(const hti_run *run, const hti_open_map *map, ht_writ
     hti_fields_take(&f, "batch_max", ht_value_int((int64_t)HTI_MIN(run->batch_max, (size_t)INT64_MAX)));
     hti_fields_take(&f, "collect", ht_value_bool(run->options->errors == HT_ERRORS_COLLECT && !map->parent));
     if (run->cache && ht_cache_path(run->cache)) hti_fields_text(&f, "cache", ht_cache_path(run->cache));
+    hti_fields_take(&f, "plain", ht_value_bool(run->options->plain));
     hti_fields_take(&f, "trace", ht_value_bool(run->options->trace != NULL));
     hti_fields_take(&f, "events", ht_value_bool(run->options->event != NULL));
     HT_TRY(hti_fields_end(&f, &job));

@@ -25,12 +25,18 @@ void hti_serve_end(ht_registry *registry)
     registry->cache = NULL;
 }
 
+static bool true_field(ht_value value, const char *name)
+{
+    ht_value field;
+    return ht_value_field(value, name, &field) && field.kind == HT_KIND_BOOL && field.as.boolean;
+}
+
 static ht_status read_job(ht_registry *registry, const hti_body *data, hti_kept_job *out, ht_error *err)
 {
     ht_value plan;
     HT_TRY(hti_value_decode_body(data, registry, &out->job, err));
     if (!ht_value_field(out->job, "plan", &plan)) return HT_OK;
-    return hti_plan_of_value(registry, plan, &out->plan, err);
+    return hti_plan_of_value(registry, plan, true_field(out->job, "plain"), &out->plan, err);
 }
 
 static ht_status find_job(ht_registry *registry, ht_key key, const hti_body *data, hti_kept_job **out, ht_error *err)
@@ -62,12 +68,6 @@ static int64_t int_field(ht_value value, const char *name, int64_t otherwise)
 {
     ht_value field;
     return ht_value_field(value, name, &field) && field.kind == HT_KIND_INT ? field.as.integer : otherwise;
-}
-
-static bool true_field(ht_value value, const char *name)
-{
-    ht_value field;
-    return ht_value_field(value, name, &field) && field.kind == HT_KIND_BOOL && field.as.boolean;
 }
 
 /* ---- events ---- */

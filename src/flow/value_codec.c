@@ -205,6 +205,14 @@ ht_status ht_value_encode(ht_value value, ht_writer *writer, ht_error *err)
     return hti_buffer_status(&writer->buffer, err);
 }
 
+ht_status hti_value_encode_whole(ht_value value, ht_writer *writer, ht_error *err)
+{
+    ht_references *before = ht_references_use(NULL);
+    const ht_status status = ht_value_encode(value, writer, err);
+    (void)ht_references_use(before);
+    return status;
+}
+
 void ht_digest_add(ht_digest *digest, const void *data, size_t len) { hti_hasher_add(digest->hasher, data, len); }
 
 ht_status ht_value_digest(ht_value value, ht_key *out, ht_error *err)

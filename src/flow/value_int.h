@@ -86,5 +86,7 @@ HT_CHECKED ht_status hti_value_struct_take(const ht_text *names, const ht_value 
 bool hti_reference_wanted(void);
 HT_CHECKED ht_status hti_reference_put(ht_value value, uint64_t *number, ht_error *err);
 bool hti_reference_get(uint64_t number, ht_value *out);
+/* value_codec.c: for files and other processes, whatever this thread encodes by reference otherwise. */
+HT_CHECKED ht_status hti_value_encode_whole(ht_value value, ht_writer *writer, ht_error *err);
 
 #endif

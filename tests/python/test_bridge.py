@@ -44,9 +44,9 @@ def cluster(peer):
     distributed = peer("distributed")
     for name in ("PYTHONPATH", "HOUND_PYTHON"):
         os.environ[name] = _environment()[name]
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
-        with distributed.Client(made) as client:
-            yield made.scheduler_address, client
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with cluster as made, distributed.Client(made) as client:
+        yield made.scheduler_address, client
 
 
 def test_bm25_on_a_dask_cluster(cluster):

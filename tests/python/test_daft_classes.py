@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
-import pytest
-
 import houndstooth as ht
+import pytest
 
 
 @pytest.fixture(scope="module")
