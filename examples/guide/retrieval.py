@@ -95,9 +95,7 @@ def rerank_results(query, fused_hits, encoder, passage_lookup, rerank_k):
 
 @node(output_name="predictions")
 def hits_to_predictions(query, reranked_hits):
-    return [
-        {"query_uuid": query["uuid"], "paragraph_uuid": hit["id"], "score": hit["score"]} for hit in reranked_hits
-    ]
+    return [{"query_uuid": query["uuid"], "paragraph_uuid": hit["id"], "score": hit["score"]} for hit in reranked_hits]
 
 
 # ---- judging ----

@@ -7,6 +7,8 @@ A hit is a dict ``{"id", "passage_uuid", "score"}``, where both names hold the p
 from __future__ import annotations
 
 import os
+import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -53,6 +55,21 @@ def _model_folder(name: str) -> str:
     return snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.metadata"])
 
 
+_models: weakref.WeakValueDictionary[tuple[Any, ...], Any] = weakref.WeakValueDictionary()
+_loading = threading.Lock()
+
+
+def _shared_model(*key: Any) -> Any:
+    """One model for all live objects of equal arguments: its calls run side by side, each with a session."""
+    folder, precision, threads, mix = key
+    with _loading:
+        model = _models.get(key)
+        if model is None:
+            model = _core.Encoder(folder, precision=precision, threads=threads, mix=mix)
+            _models[key] = model
+        return model
+
+
 @cls
 class ColBERTEncoder:
     """Token vectors and a pooled vector of texts (Khattab, Zaharia: ColBERT, SIGIR 2020).
@@ -87,7 +104,7 @@ class ColBERTEncoder:
         mix: float = -1.0,
     ) -> None:
         self.model_name = model_name
-        self._model = _core.Encoder(_model_folder(model_name), precision=precision, threads=threads, mix=mix)
+        self._model = _shared_model(_model_folder(model_name), precision, threads, mix)
 
     def encode(self, text: Any, is_query: bool = False) -> Any:
         """One text's embedding.
@@ -465,7 +482,7 @@ def _read_parquet(path: str) -> list[dict[str, str]]:
     ids = _column(table, path, ("uuid", "id", "_id"))
     texts = _column(table, path, ("text", "passage"))
     titles = table.column("title").to_pylist() if "title" in table.column_names else [""] * len(texts)
-    return [{"uuid": str(i), "text": t, "title": h or ""} for i, t, h in zip(ids, texts, titles)]
+    return [{"uuid": str(i), "text": t, "title": h or ""} for i, t, h in zip(ids, texts, titles, strict=False)]
 
 
 def _column(table: Any, path: str, names: tuple[str, ...]) -> list[Any]:

@@ -8,6 +8,7 @@
  */
 #include "py_core.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- native values that Python holds ---- */
@@ -177,7 +178,7 @@ static Py_ssize_t value_len(PyObject *self)
 static void release_value(void *ud)
 {
     ht_value_release(((hp_value *)ud)->value);
-    PyMem_RawFree(ud);
+    free(ud);
 }
 
 /* Row `at` of an array, which it shares. */
@@ -191,7 +192,7 @@ static PyObject *row_of(PyObject *self, Py_ssize_t at)
     if (tensor->n_dims == 1 && tensor->element == HT_F32)
         return PyFloat_FromDouble((double)((const float *)tensor->data)[at]);
     if (tensor->n_dims == 1 && tensor->element == HT_F64) return PyFloat_FromDouble(((const double *)tensor->data)[at]);
-    hp_value *keep = PyMem_RawMalloc(sizeof *keep);
+    hp_value *keep = malloc(sizeof *keep);
     if (!keep) return PyErr_NoMemory();
     keep->value = ht_value_retain(((hp_value *)self)->value);
     if (ht_value_tensor_foreign(tensor->element, tensor->n_dims - 1, tensor->shape + 1, data, release_value, keep, &row,
@@ -316,12 +317,12 @@ typedef struct dl_block {
 static void free_plain(dl_managed *self)
 {
     ht_value_release(((dl_block *)self->context)->value);
-    PyMem_RawFree(self->context);
+    free(self->context);
 }
 static void free_versioned(dl_versioned *self)
 {
     ht_value_release(((dl_block *)self->context)->value);
-    PyMem_RawFree(self->context);
+    free(self->context);
 }
 
 static void drop_capsule(PyObject *capsule) /* that nobody has taken: who takes it renames it */
@@ -357,7 +358,7 @@ static void describe_array(dl_block *block, const ht_tensor *tensor, dl_tensor *
 /* Takes the value, whose array it is. */
 static PyObject *capsule_of(ht_value value, const ht_tensor *tensor, bool versioned, bool copied)
 {
-    dl_block *block = PyMem_RawCalloc(1, sizeof *block);
+    dl_block *block = calloc(1, sizeof *block);
     if (!block) {
         ht_value_release(value);
         return PyErr_NoMemory();
@@ -374,7 +375,7 @@ static PyObject *capsule_of(ht_value value, const ht_tensor *tensor, bool versio
     PyObject *capsule = PyCapsule_New(block, versioned ? "dltensor_versioned" : "dltensor", drop_capsule);
     if (capsule) return capsule;
     ht_value_release(value);
-    PyMem_RawFree(block);
+    free(block);
     return NULL;
 }
 
@@ -416,8 +417,8 @@ static PyObject *value_dlpack_device(PyObject *self, PyObject *unused)
 /* ---- the type ---- */
 
 static PyGetSetDef value_fields[] = {{"shape", value_shape, NULL, "Dimensions of an array.", NULL},
-                                     {"vectors", value_field, NULL, "An embedding's token vectors.", "vectors"},
-                                     {"pooled", value_field, NULL, "An embedding's pooled vector.", "pooled"},
+                                     {"vectors", value_field, NULL, "An embedding's token vectors.", HP_DOC("vectors")},
+                                     {"pooled", value_field, NULL, "An embedding's pooled vector.", HP_DOC("pooled")},
                                      {"_failure", value_failure, NULL, "(item, node, exception) of a failure.", NULL},
                                      {NULL, NULL, NULL, NULL, NULL}};
 static PyMethodDef value_methods[] = {

@@ -14,6 +14,7 @@ typedef struct hp_encoder {
     ht_pool *pool;
     ht_encoder_session *idle[MAX_SESSIONS]; /* under the lock of the interpreter */
     size_t n_idle;
+    PyObject *weak;
 } hp_encoder;
 
 /* Encoder(folder, precision=0, mix=-1.0, threads=0, max_tokens=0) */
@@ -42,6 +43,7 @@ static PyObject *encoder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     self->model = NULL;
     self->pool = NULL;
     self->n_idle = 0;
+    self->weak = NULL;
     HP_NATIVE_BEGIN
     if (threads != 1) status = ht_pool_new((size_t)threads, &self->pool, &err);
     opts.pool = self->pool;
@@ -57,6 +59,7 @@ static void encoder_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
     hp_encoder *self = (hp_encoder *)object;
+    if (self->weak) PyObject_ClearWeakRefs(object);
     while (self->n_idle) ht_encoder_session_free(self->idle[--self->n_idle]);
     if (self->model) ht_encoder_close(self->model);
     ht_pool_free(self->pool);
@@ -232,12 +235,15 @@ static PyObject *encoder_info(PyObject *self, PyObject *unused)
                          (unsigned long long)i.n_parameters, "architecture", i.architecture, "digest", i.digest);
 }
 
+static PyMemberDef encoder_members[] = {
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(hp_encoder, weak), Py_READONLY, NULL}, {NULL, 0, 0, 0, NULL}};
 static PyMethodDef encoder_methods[] = {{"encode", encoder_encode, METH_VARARGS, NULL},
                                         {"pooled", encoder_pooled, METH_VARARGS, NULL},
                                         {"info", encoder_info, METH_NOARGS, NULL},
                                         {NULL, NULL, 0, NULL}};
 static PyType_Slot encoder_slots[] = {{Py_tp_new, HP_SLOT(encoder_new)},
                                       {Py_tp_dealloc, HP_SLOT(encoder_dealloc)},
+                                      {Py_tp_members, encoder_members},
                                       {Py_tp_methods, encoder_methods},
                                       {0, NULL}};
 static PyType_Spec encoder_spec = {"houndstooth._core.Encoder", sizeof(hp_encoder), 0, Py_TPFLAGS_DEFAULT,

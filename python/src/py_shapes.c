@@ -93,7 +93,11 @@ static int array_value(PyObject *object, uint32_t n_dims, ht_value *out)
     ht_error err = {0};
     if (PyUnicode_Check(object) || PyBytes_Check(object)) return bad_array(object);
     if (PyObject_CheckBuffer(object)) {
-        if (hp_wrap(object, &value, &err) != HT_OK) return failed(&err);
+        PyObject *dense = PyMemoryView_GetContiguous(object, PyBUF_READ, 'C'); /* a copy only where it is not */
+        if (!dense) return -1;
+        const ht_status wrapped = hp_wrap(dense, &value, &err);
+        Py_DECREF(dense);
+        if (wrapped != HT_OK) return failed(&err);
         const ht_status status = hp_to_native(value, &native, &err);
         ht_value_release(value);
         if (status != HT_OK) return failed(&err);
