@@ -134,6 +134,17 @@ static int add_array(PyObject *object, ht_digest *digest)
     return 0;
 }
 
+/* By what it is to native code: an embedding with its pooled vector. */
+static int add_value(ht_value value, ht_digest *digest)
+{
+    ht_key key;
+    ht_error err = {0};
+    if (ht_value_digest(value, &key, &err) != HT_OK) return hp_raise(&err);
+    add_head(digest, 'v', 0);
+    ht_digest_add(digest, &key, sizeof key);
+    return 0;
+}
+
 static int add_by_python(PyObject *object, int depth, ht_digest *digest)
 {
     PyObject *key_of = function_of(&hp.cache_key, "houndstooth._digest", "key_of");
@@ -180,6 +191,7 @@ static int add(PyObject *object, int depth, ht_digest *digest)
         ht_digest_add(digest, &number, sizeof number);
         return 0;
     }
+    if (Py_TYPE(object) == hp.value_type) return add_value(((hp_value *)object)->value, digest);
     if (PyObject_CheckBuffer(object)) {
         if (add_array(object, digest) == 0) return 0;
         PyErr_Clear();
