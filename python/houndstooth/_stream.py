@@ -1,4 +1,8 @@
-"""Results of a map one by one, in order, as they come."""
+"""Results of a map one by one, in order, as they come.
+
+The run is in a thread of its own. It waits where `ROOM` results have no reader yet, so that beside those no more than
+the engine's window is kept, however long the map is.
+"""
 
 from __future__ import annotations
 
@@ -8,58 +12,71 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-_ROOM = 64  # results that wait for their reader
+ROOM = 64  # results that wait for their reader
+_WAIT = 0.05  # seconds between looks at whether there still is one
+_RESULT, _ERROR, _END = range(3)
 
 
 class _Closed(BaseException):
-    """The reader wants no more."""
+    """The reader wants no more: no failure, so that nothing repeats or collects it."""
 
 
 class _Stream:
-    def __init__(self) -> None:
-        self.results: queue.Queue[Any] = queue.Queue(_ROOM)
-        self.closed = False
+    """What the thread of the run and the reader share."""
 
-    def put(self, kind: str, value: Any) -> None:
-        while not self.closed:
+    def __init__(self) -> None:
+        self.results: queue.Queue[tuple[int, Any]] = queue.Queue(ROOM)
+        self.stop = bytearray(1)  # its byte ends the run where it looks for a cancellation
+
+    def put(self, kind: int, value: Any) -> None:
+        while not self.stop[0]:
             try:
-                self.results.put((kind, value), timeout=0.1)
+                self.results.put((kind, value), timeout=_WAIT)
                 return
             except queue.Full:
-                pass
-        if kind == "result":
+                continue
+        if kind == _RESULT:
             raise _Closed
 
     def take(self, item: int, value: Any) -> None:
-        self.put("result", value)
+        """A result, given by the run."""
+        self.put(_RESULT, value)
 
 
 def stream(pipeline: Any, inputs: dict[str, Any], outputs: Any, engine: Any, request: Any) -> Iterator[Any]:
-    """The run in a thread, its results here; closing it early ends the run."""
+    """Runs the map in a thread, its results here.
+
+    Closing the generator, or leaving it to the garbage collector, cancels the run and waits until it has ended. What
+    the run raises is raised by the `next` behind the last result.
+
+    Yields
+    ------
+    dict or Failure
+        Of one item, in input order.
+    """
     from houndstooth.pipeline import _with_failures
 
     made = _Stream()
 
     def run() -> None:
         try:
-            engine._run(pipeline, inputs, outputs, request._replace(result=made.take))
-        except BaseException as error:
-            made.put("error", error)
+            engine._run(pipeline, inputs, outputs, request._replace(result=(made.take, made.stop)))
+        except BaseException as error:  # the reader's, whatever it is
+            made.put(_ERROR, error)
         else:
-            made.put("end", None)
+            made.put(_END, None)
 
-    thread = threading.Thread(
-        target=contextvars.copy_context().run, args=(run,), name="houndstooth-stream", daemon=True
-    )
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(run,), name="houndstooth-stream", daemon=True)
     thread.start()
     try:
         while True:
             kind, value = made.results.get()
-            if kind == "error":
-                raise value
-            if kind == "end":
+            if kind == _END:
                 return
-            yield _with_failures([value])[0]
+            if kind == _ERROR:
+                raise value
+            yield _with_failures([value], request.collect)[0]
     finally:
-        made.closed = True
+        made.stop[0] = 1
         thread.join()

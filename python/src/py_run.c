@@ -83,6 +83,7 @@ typedef struct run {
     ht_elsewhere elsewhere;
     hp_ends ends;
     PyObject *event, *result; /* borrowed */
+    PyObject *stop;           /* a bytearray whose first byte ends the run, or NULL; borrowed */
     PyObject *interruption;   /* what a signal's handler, a callback or `result` raised; owned */
 } run;
 
@@ -105,6 +106,7 @@ static bool is_cancelled(void *ud)
     run *r = ud;
     if (r->interruption) return true;
     if (!hp_held) return false; /* another thread: signals are the main thread's */
+    if (r->stop && PyByteArray_AsString(r->stop)[0]) return true;
     if (PyErr_CheckSignals() == 0) return false;
     keep_interruption(r);
     return true;
@@ -281,6 +283,15 @@ static int prepare(hp_engine *engine, run *r, ht_run_options *options)
     return 0;
 }
 
+/* None, a function (item, result), or it and a bytearray that ends the run. */
+static bool is_result(PyObject *object)
+{
+    if (!PyTuple_Check(object)) return object == Py_None || PyCallable_Check(object);
+    if (PyTuple_Size(object) != 2) return false;
+    PyObject *stop = PyTuple_GetItem(object, 1);
+    return PyByteArray_Check(stop) && PyByteArray_Size(stop) > 0;
+}
+
 PyObject *hp_pipeline_run(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 {
     request q = {.inputs = ht_value_null()};
@@ -288,7 +299,7 @@ PyObject *hp_pipeline_run(PyObject *self, PyObject *const *args, Py_ssize_t n_ar
     ht_error err = {0};
     ht_value out = ht_value_null();
     PyObject *result = NULL;
-    if (n_args != 8 || !PyDict_Check(args[0]) || Py_TYPE(args[2]) != hp.engine_type) {
+    if (n_args != 8 || !PyDict_Check(args[0]) || Py_TYPE(args[2]) != hp.engine_type || !is_result(args[7])) {
         PyErr_SetString(PyExc_TypeError, "run(inputs, outputs, engine, plain, map_over, product, collect, result)");
         return NULL;
     }
@@ -308,6 +319,10 @@ PyObject *hp_pipeline_run(PyObject *self, PyObject *const *args, Py_ssize_t n_ar
         options.map_mode = args[5] == Py_True ? HT_MAP_PRODUCT : HT_MAP_ZIP;
         options.errors = args[6] == Py_True ? HT_ERRORS_COLLECT : HT_ERRORS_RAISE;
         r.result = args[7];
+        if (PyTuple_Check(args[7])) { /* (function, bytearray) */
+            r.result = PyTuple_GetItem(args[7], 0);
+            r.stop = PyTuple_GetItem(args[7], 1);
+        }
         if (args[7] != Py_None) options.result = on_result;
         const ht_pipeline *pipeline = ((hp_pipeline *)self)->pipeline;
         const ht_status status = mapped ? ht_pipeline_map(pipeline, q.inputs, &options, &out, &err)
