@@ -25,6 +25,28 @@ enum { HP_MAX_INPUTS = 64 };
 /* A slot's value is a void *, also where it is a function; ISO C has no such conversion, POSIX does. */
 #define HP_SLOT(function) (__extension__(void *)(function))
 #define HP_DOC(text) ((void *)(uintptr_t)(text))
+/* What the limited API of 3.12 lacks. */
+#ifndef Py_SETREF
+#define Py_SETREF(to, value)                  \
+    do {                                      \
+        PyObject *hp_old_ = (PyObject *)(to); \
+        (to) = (value);                       \
+        Py_DECREF(hp_old_);                   \
+    } while (0)
+#endif
+#ifndef Py_XSETREF
+#define Py_XSETREF(to, value)                 \
+    do {                                      \
+        PyObject *hp_old_ = (PyObject *)(to); \
+        (to) = (value);                       \
+        Py_XDECREF(hp_old_);                  \
+    } while (0)
+#endif
+#define HP_TPFLAGS_SEQUENCE (1UL << 5)
+static inline PyObject *hp_call_one(PyObject *function, PyObject *argument)
+{
+    return PyObject_CallFunctionObjArgs(function, argument, NULL);
+}
 /* A function that takes keywords, as a method. */
 #define HP_METHOD(function) ((PyCFunction)(void (*)(void))(function))
 /* Keywords of a signature, which CPython before 3.13 takes as if it might write to them. */
@@ -40,7 +62,7 @@ enum { HP_MAX_INPUTS = 64 };
 /* Everything that lives once in the process; Python objects are owned. */
 typedef struct hp_globals {
     PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
-        *value_type, *cache_type, *trace_type, *frame_type, *expr_type, *dtype_type, *native_type, *encoder_type,
+        *value_type, *cache_type, *trace_type, *frame_type, *dtype_type, *coroutine_type, *native_type, *encoder_type,
         *collection_type;
     PyObject *causes;      /* {number: exception} of runs under way */
     PyObject *dumps;       /* cloudpickle's, from the first use on */
