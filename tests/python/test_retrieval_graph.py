@@ -62,7 +62,7 @@ def test_two_threads_encode_side_by_side() -> None:
     done = threading.Event()
 
     def encode_short() -> None:
-        while not done.is_set() and len(short) < 20_000:
+        while not done.is_set() and len(short) < 300_000:
             start = time.perf_counter()
             encoder.encode("heat")
             short.append((start, time.perf_counter()))
