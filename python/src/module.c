@@ -21,7 +21,21 @@ static PyObject *version(PyObject *module, PyObject *unused)
     return PyUnicode_FromString(ht_version());
 }
 
+/* {kernels, models, default_model}; a folder that cannot be told is None. */
+static PyObject *config(PyObject *module, PyObject *unused)
+{
+    char home[4096], model[4096];
+    (void)module;
+    (void)unused;
+    const bool has_home = ht_model_home(home, sizeof home, NULL) == HT_OK;
+    const bool has_model = ht_model_find("default", model, sizeof model, NULL) == HT_OK;
+    return Py_BuildValue("{s:s,s:z,s:z}", "kernels", ht_cpu_name(), "models", has_home ? home : NULL, "default_model",
+                         has_model ? model : NULL);
+}
+
 static PyMethodDef functions[] = {
+    {"config", config, METH_NOARGS,
+     "config($module, /)\n--\n\nWhat the library found: kernels, folder of models, the default model's or None."},
     {"version", version, METH_NOARGS, "version($module, /)\n--\n\nThe library's version, for example \"0.1.0\"."},
     {NULL, NULL, 0, NULL},
 };
