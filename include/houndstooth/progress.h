@@ -1,6 +1,7 @@
 /*
  * houndstooth/progress.h - how far a run is: a bar for every map and every node inside, from a run's events.
  *
+ * A pipeline that is mapped itself has a bar too, which needs ht_run_options.item_events.
  * On a terminal the lines are drawn again in place; elsewhere a line is written when a map begins, when it ends, and
  * now and then between. Nothing is written but through the caller's function.
  */

@@ -210,9 +210,13 @@ class Dispatcher:
     inputs : dict
     request : Request
         Of the run: whether and over what it is mapped.
+    outputs : list of str or None
+        Those that are asked for.
     """
 
-    def __init__(self, engine: Any, pipeline: Any, inputs: dict[str, Any], request: Any) -> None:
+    def __init__(
+        self, engine: Any, pipeline: Any, inputs: dict[str, Any], request: Any, outputs: list[str] | None = None
+    ) -> None:
         for callback in engine.callbacks:
             check_supported(callback, engine)
         self._context = CallbackContext()
@@ -238,11 +242,30 @@ class Dispatcher:
             self._item_end,
         )
 
+        self._listeners = self._listen(engine, outputs)
+        hears = any(_own_hooks(self._callbacks, hook) for hook in HOOKS)
+        if len(self._listeners) == 1 and not hears and not pipeline._hears():
+            self.event = self._listeners[0].event  # nothing else is to be told
+
+    def _listen(self, engine: Any, outputs: list[str] | None) -> list[Any]:
+        """What callbacks want of the events themselves, and the trace for those that show one."""
+        found = []
+        for callback in self._callbacks:
+            if getattr(callback, "wants_trace", False):
+                callback.trace = engine.last_trace
+            make = getattr(callback, "_listener", None)
+            listener = make(self._pipeline, self._inputs, outputs) if make is not None else None
+            if listener is not None:
+                found.append(listener)
+        return found
+
     def __enter__(self) -> Dispatcher:
         return self
 
     def __exit__(self, *raised: Any) -> None:
         self._ways.clear()
+        for listener in self._listeners:
+            listener.finish()
 
     def event(
         self,
@@ -258,6 +281,8 @@ class Dispatcher:
         exception: BaseException | None,
     ) -> None:
         """One event of the library, on whichever thread it happens, one at a time."""
+        for listener in self._listeners:
+            listener.event(kind, node, depth, item, n, frame, parent, time_ns, values, exception)
         self._now = time_ns / 1e9
         if self._began is None:
             self._begin(n)

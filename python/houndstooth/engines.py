@@ -47,6 +47,7 @@ class Engine:
         self.window, self.batch, self.timeout = window, batch, timeout
         self.workers = workers or 0
         self.last_trace = _core.Trace() if trace is True else trace
+        self._keeps_trace = isinstance(trace, _core.Trace)
         self._plain = None if self.callbacks else self._settings()
 
     def _settings(self, event: Any = None) -> Any:
@@ -75,7 +76,9 @@ class Engine:
             return core.run(inputs, outputs, self._plain or self._settings(), *arguments)
         from houndstooth.callbacks import Dispatcher
 
-        dispatcher = Dispatcher(self, pipeline, inputs, request)
+        if any(getattr(c, "wants_trace", False) for c in self.callbacks) and not self._keeps_trace:
+            self.last_trace = _core.Trace()  # of this run alone
+        dispatcher = Dispatcher(self, pipeline, inputs, request, outputs)
         with dispatcher:
             result = core.run(inputs, outputs, self._settings(dispatcher.event), *arguments)
             dispatcher.finished(result)

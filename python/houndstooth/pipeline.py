@@ -179,7 +179,7 @@ class Pipeline:
         return f"Pipeline({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        return self._core(False).draw(None, list(self._bound), 0, 0, 2, 1, self.name, None)
+        return self.visualize()._repr_html_()
 
     # ---- changing ----
 

@@ -21,7 +21,21 @@ static PyObject *version(PyObject *module, PyObject *unused)
     return PyUnicode_FromString(ht_version());
 }
 
+/* {kernels, models, default_model}; a folder that cannot be told is None. */
+static PyObject *config(PyObject *module, PyObject *unused)
+{
+    char home[4096], model[4096];
+    (void)module;
+    (void)unused;
+    const bool has_home = ht_model_home(home, sizeof home, NULL) == HT_OK;
+    const bool has_model = ht_model_find("default", model, sizeof model, NULL) == HT_OK;
+    return Py_BuildValue("{s:s,s:z,s:z}", "kernels", ht_cpu_name(), "models", has_home ? home : NULL, "default_model",
+                         has_model ? model : NULL);
+}
+
 static PyMethodDef functions[] = {
+    {"config", config, METH_NOARGS,
+     "config($module, /)\n--\n\nWhat the library found: kernels, folder of models, the default model's or None."},
     {"version", version, METH_NOARGS, "version($module, /)\n--\n\nThe library's version, for example \"0.1.0\"."},
     {NULL, NULL, 0, NULL},
 };
@@ -54,9 +68,9 @@ PyTypeObject *hp_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *bas
 static int fill_module(PyObject *module)
 {
     static int (*const inits[])(PyObject *) = {
-        hp_errors_init,   hp_array_init,   hp_body_init,     hp_instance_init,   hp_store_init,  hp_run_init,
-        hp_pipeline_init, hp_async_init,   hp_registry_init, hp_elsewhere_init,  hp_series_init, hp_frame_init,
-        hp_native_init,   hp_encoder_init, hp_eval_init,     hp_collection_init,
+        hp_errors_init,   hp_array_init,    hp_body_init,    hp_instance_init, hp_store_init,      hp_run_init,
+        hp_pipeline_init, hp_progress_init, hp_async_init,   hp_registry_init, hp_elsewhere_init,  hp_series_init,
+        hp_frame_init,    hp_native_init,   hp_encoder_init, hp_eval_init,     hp_collection_init,
     };
     if (hp_gil_init() < 0) return -1;
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++)

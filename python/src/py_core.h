@@ -255,7 +255,11 @@ typedef struct hp_pipeline {
     PyObject_HEAD ht_pipeline *pipeline;
     PyObject *keep; /* list of what its nodes borrow */
 } hp_pipeline;
+/* The plan of a Pipeline for these outputs (None: all) and given inputs; NULL with an exception. */
+ht_plan *hp_plan_of(PyObject *self, PyObject *outputs, PyObject *given);
 int hp_pipeline_init(PyObject *module);
+/* ---- py_progress.c ---- */
+int hp_progress_init(PyObject *module);
 PyObject *hp_pipeline_run(PyObject *self, PyObject *const *args, Py_ssize_t n_args);
 int hp_run_init(PyObject *module);
 

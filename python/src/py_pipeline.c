@@ -215,7 +215,7 @@ static PyObject *inspect(PyObject *self, PyObject *unused)
 
 /* ---- plans ---- */
 
-static ht_plan *plan_of(PyObject *self, PyObject *outputs, PyObject *given)
+ht_plan *hp_plan_of(PyObject *self, PyObject *outputs, PyObject *given)
 {
     const char **out_names = NULL, **in_names = NULL;
     PyObject *keep_out = NULL, *keep_in = NULL;
@@ -240,7 +240,7 @@ static PyObject *print_plan(PyObject *self, PyObject *args)
     ht_writer *writer = NULL;
     ht_error err = {0};
     if (!PyArg_ParseTuple(args, "OOi", &outputs, &given, &format)) return NULL;
-    ht_plan *plan = plan_of(self, outputs, given);
+    ht_plan *plan = hp_plan_of(self, outputs, given);
     if (!plan) return NULL;
     ht_status status = ht_writer_new(&writer, &err);
     if (status == HT_OK) status = ht_plan_print(plan, (ht_plan_format)format, writer, &err);
@@ -259,7 +259,7 @@ static PyObject *draw_plan(PyObject *self, PyObject *args)
     ht_error err = {0};
     if (!PyArg_ParseTuple(args, "OOiiiIzO", &outputs, &given, &format, &orient, &style, &depth, &title, &trace))
         return NULL;
-    ht_plan *plan = plan_of(self, outputs, given);
+    ht_plan *plan = hp_plan_of(self, outputs, given);
     if (!plan) return NULL;
     const ht_draw_options options = {HT_DESC(ht_draw_options),
                                      .format = (ht_draw_format)format,

@@ -256,7 +256,8 @@ static PyObject *trace_html(PyObject *self, PyObject *args)
     ht_error err = {0};
     if (!PyArg_ParseTuple(args, "|z", &title)) return NULL;
     ht_status status = ht_writer_new(&writer, &err);
-    if (status == HT_OK) status = ht_trace_write_html(((hp_trace *)self)->trace, title, writer, &err);
+    if (status == HT_OK)
+        status = ht_trace_write_html(((hp_trace *)self)->trace, title ? title : "What ran", writer, &err);
     return hp_writer_text(writer, status, &err);
 }
 

@@ -27,6 +27,7 @@ typedef struct bar_row {
 struct ht_progress {
     ht_progress_options options;
     hti_arena arena;
+    bar_row whole;         /* items of a pipeline that is mapped itself; items 0: it is not, as far as known */
     bar_row *rows;         /* [n_rows] */
     uint32_t n_rows, last; /* the row of the last event */
     uint64_t began, drawn;
@@ -77,7 +78,8 @@ ht_status ht_progress_new(const ht_plan *plan, const ht_progress_options *option
     hti_arena_init(&p->arena);
     hti_buffer_init(&p->text);
     p->rows = HTI_ARENA_ARRAY(&p->arena, bar_row, count_rows(plan));
-    ht_status status = p->rows ? fill_rows(p, plan, 0, UINT32_MAX, err) : HTI_NO_MEMORY(err);
+    p->whole = (bar_row){.name = hti_arena_text(&p->arena, hti_text_of(plan->pipeline)), .parent = UINT32_MAX};
+    ht_status status = p->rows && p->whole.name ? fill_rows(p, plan, 0, UINT32_MAX, err) : HTI_NO_MEMORY(err);
     p->began = p->drawn = now_of(p);
     if (status == HT_OK)
         *out = p;
@@ -112,7 +114,7 @@ static uint64_t total_of(const ht_progress *p, const bar_row *row)
         row = &p->rows[row->parent];
         if (row->is_map) return row->items;
     }
-    return 1;
+    return p->whole.items ? p->whole.items : 1;
 }
 
 /* ---- text ---- */
@@ -197,6 +199,8 @@ static void draw(ht_progress *p, uint64_t now)
 {
     uint32_t n_shown = 0, n_skip = 0;
     size_t name_width = 0;
+    n_shown += is_shown(&p->whole);
+    if (is_shown(&p->whole)) name_width = strlen(p->whole.name);
     for (uint32_t i = 0; i < p->n_rows; i++) {
         n_shown += is_shown(&p->rows[i]);
         name_width = HTI_MAX(name_width, 2 * (size_t)p->rows[i].depth + strlen(p->rows[i].name));
@@ -206,13 +210,14 @@ static void draw(ht_progress *p, uint64_t now)
     hti_buffer_clear(&p->text);
     if (p->n_lines) hti_buffer_printf(&p->text, "\033[%uA\r", p->n_lines);
     p->n_lines = n_shown - n_skip;
-    for (uint32_t i = 0; i < p->n_rows; i++) {
-        if (!is_shown(&p->rows[i])) continue;
+    for (uint32_t at = 0; at <= p->n_rows; at++) {
+        const bar_row *row = at ? &p->rows[at - 1] : &p->whole;
+        if (!is_shown(row)) continue;
         if (n_skip) {
             n_skip--;
             continue;
         }
-        put_line(p, &p->rows[i], now, name_width);
+        put_line(p, row, now, name_width);
     }
     if (p->text.status == HT_OK && p->text.len) p->options.write(p->options.ud, p->text.data, p->text.len);
     p->drawn = now;
@@ -233,6 +238,7 @@ static void tell_event(ht_progress *p, const bar_row *row, ht_event_kind kind, u
 {
     char what[60];
     const bool outermost = row->depth == 0;
+    if (p->whole.items) return; /* its items say enough */
     if (kind == HT_EVENT_MAP_START && outermost) {
         (void)snprintf(what, sizeof what, "%llu items", (unsigned long long)row->items);
         tell(p, row, what, now);
@@ -267,17 +273,40 @@ static void count(bar_row *row, const ht_event *event, uint64_t now)
     case HT_EVENT_NODE_ERROR: row->failed++; break;
     case HT_EVENT_NODE_START:
     case HT_EVENT_MAP_END:
-    case HT_EVENT_ITEM_START:
-    case HT_EVENT_ITEM_END:
     case HT_EVENT_BATCH:
-    case HT_EVENT_WARNING: break;
+    case HT_EVENT_WARNING:
+    case HT_EVENT_ITEM_START:
+    case HT_EVENT_ITEM_END: break;
     }
+}
+
+/* An item of the whole pipeline begins or ends; items of nested maps are counted by their nodes. */
+static void count_item(ht_progress *p, const ht_event *event, uint64_t now)
+{
+    bar_row *row = &p->whole;
+    const bool first = !row->started;
+    if (event->depth > 0) return;
+    row->items = event->n;
+    if (first) row->started = now;
+    if (event->kind == HT_EVENT_ITEM_END) {
+        row->done++;
+        row->ended = now;
+    }
+    if (p->options.terminal || (!first && now - p->drawn < (uint64_t)p->options.interval_ms * 1000000)) return;
+    char what[40] = "";
+    if (first) (void)snprintf(what, sizeof what, "%llu items", (unsigned long long)row->items);
+    tell(p, row, what, now);
+    p->drawn = now;
 }
 
 void ht_progress_event(void *progress, const ht_event *event)
 {
     ht_progress *p = progress;
     if (event->kind == HT_EVENT_BATCH || event->kind == HT_EVENT_WARNING) return;
+    if (event->kind == HT_EVENT_ITEM_START || event->kind == HT_EVENT_ITEM_END) {
+        count_item(p, event, now_of(p));
+        return;
+    }
     bar_row *row = find_row(p, event);
     if (!row) return;
     const uint64_t now = now_of(p);
@@ -290,5 +319,9 @@ void ht_progress_event(void *progress, const ht_event *event)
 
 void ht_progress_finish(ht_progress *progress)
 {
-    if (progress->options.terminal) draw(progress, now_of(progress));
+    const uint64_t now = now_of(progress);
+    if (progress->options.terminal)
+        draw(progress, now);
+    else if (is_shown(&progress->whole))
+        tell(progress, &progress->whole, "", now);
 }

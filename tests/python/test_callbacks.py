@@ -341,10 +341,16 @@ def test_callbacks_of_a_nested_pipelines_engine_hear_what_is_inside() -> None:
     assert len(inside.seen) == 2 * seen
 
 
-@pytest.mark.parametrize(
-    "make", [lambda c: ht.ThreadEngine(2, callbacks=c), lambda c: ht.SequentialEngine(callbacks=c)]
-)
-def test_many_items_on_every_engine_of_this_process(make) -> None:
+ENGINES = [
+    lambda c: ht.ThreadEngine(2, callbacks=c),
+    lambda c: ht.SequentialEngine(callbacks=c),
+    lambda c: ht.ProcessEngine(2, callbacks=c),
+    lambda c: ht.DaskEngine(callbacks=c),
+]
+
+
+@pytest.mark.parametrize("make", ENGINES, ids=["threads", "sequential", "processes", "dask"])
+def test_many_items_on_every_engine(make) -> None:
     heard = Recorder()
     nested = inner().as_node(name="nest", map_over="a")
     pipeline = ht.Pipeline([nested], name="outer")

@@ -88,6 +88,48 @@ static void lines_where_there_is_no_terminal(void **state)
                                  "encode_all: done in 1.0 s\n");
 }
 
+/* The inner pipeline, mapped itself. */
+static void map_with(ht_progress_options options, size_t n)
+{
+    const ht_input input = {"item", NULL};
+    const char *const output = "done", *const over = "item";
+    const ht_node_desc node = {HT_DESC(ht_node_desc), .name = "encode", .inputs = &input,      .n_inputs = 1,
+                               .outputs = &output,    .n_outputs = 1,   .forms = {.row = work}};
+    ht_pipeline *pipeline;
+    ht_progress *progress;
+    ht_plan *plan;
+    ht_value out;
+    n_written = n_writes = 0;
+    clock_now = 1000000000;
+    options.size = sizeof options;
+    options.write = write_text;
+    options.clock = &made_up;
+    OK(ht_pipeline_new("inner", &pipeline, &err));
+    OK(ht_pipeline_add_node(pipeline, &node, &err));
+    OK(ht_plan_new(pipeline, NULL, 0, &over, 1, &plan, &err));
+    OK(ht_progress_new(plan, &options, &progress, &err));
+    const ht_run_options run = {HT_DESC(ht_run_options), .event = ht_progress_event, .ud = progress, .map_over = &over,
+                                .n_map_over = 1,         .item_events = true};
+    const ht_value inputs = struct_of("item", numbers_from(0, n));
+    OK(ht_pipeline_map(pipeline, inputs, &run, &out, &err));
+    ht_progress_finish(progress);
+    ht_value_release(out);
+    ht_value_release(inputs);
+    ht_progress_free(progress);
+    ht_plan_release(plan);
+    ht_pipeline_release(pipeline);
+}
+
+static void lines_of_a_pipeline_that_is_mapped_itself(void **state)
+{
+    (void)state;
+    map_with((ht_progress_options){.interval_ms = 400}, 20);
+    assert_string_equal(written, "inner: 20 items\n"
+                                 "inner: 8/20  20/s  0.4 s\n"
+                                 "inner: 16/20  20/s  0.8 s\n"
+                                 "inner: 20/20  20/s  1.0 s\n");
+}
+
 /* Applies what a terminal does with the text; the screen that is left. */
 static void screen_of(char rows[][400], size_t n_rows, uint32_t width)
 {
@@ -135,6 +177,17 @@ static void drawn_in_place_on_a_terminal(void **state)
     }
 }
 
+static void bars_of_a_pipeline_that_is_mapped_itself(void **state)
+{
+    char rows[4][400] = {""};
+    (void)state;
+    map_with((ht_progress_options){.terminal = true, .width = 80}, 20);
+    screen_of(rows, 4, 80);
+    assert_string_equal(rows[0], "inner  ▕████████████████████▏ 20/20  20/s  1.0 s");
+    assert_string_equal(rows[1], "encode ▕████████████████████▏ 20/20  20/s  1.0 s");
+    assert_string_equal(rows[2], "");
+}
+
 static void no_higher_than_the_terminal(void **state)
 {
     char rows[3][400] = {""};
@@ -174,6 +227,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_where_there_is_no_terminal),
+        cmocka_unit_test(lines_of_a_pipeline_that_is_mapped_itself),
+        cmocka_unit_test(bars_of_a_pipeline_that_is_mapped_itself),
         cmocka_unit_test(drawn_in_place_on_a_terminal),
         cmocka_unit_test(no_higher_than_the_terminal),
         cmocka_unit_test(an_event_costs_little),
