@@ -39,6 +39,8 @@ HT_API HT_CHECKED ht_status ht_qrels_add(ht_qrels *qrels, ht_text query, ht_text
 /* Queries with at least one judgement; id and number of judgements of the n-th, in order of first appearance. */
 HT_API size_t ht_qrels_n_queries(const ht_qrels *qrels);
 HT_API ht_text ht_qrels_query(const ht_qrels *qrels, size_t n, size_t *n_docs);
+/* Document and grade of a judgement of the n-th query, in order of addition; {NULL, 0} and 0 behind the last. */
+HT_API ht_text ht_qrels_row(const ht_qrels *qrels, size_t n, size_t row, int32_t *grade);
 
 typedef struct ht_read_opts {
     uint32_t size;

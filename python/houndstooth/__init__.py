@@ -54,9 +54,12 @@ _LAZY = {
     "MinMaxFusion": "_retrieval",
     "NDCGEvaluator": "_retrieval",
     "RecallEvaluator": "_retrieval",
+    "SuccessEvaluator": "_retrieval",
     "Collection": "_retrieval",
     "evaluate": "_retrieval",
     "read_corpus": "_retrieval",
+    "read_qrels": "_retrieval",
+    "read_queries": "_retrieval",
     "show_config": "_config",
     "current_device": "_core",
 }

@@ -68,9 +68,9 @@ PyTypeObject *hp_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *bas
 static int fill_module(PyObject *module)
 {
     static int (*const inits[])(PyObject *) = {
-        hp_errors_init,    hp_convert_init,  hp_body_init,     hp_instance_init, hp_store_init,
-        hp_run_init,       hp_pipeline_init, hp_progress_init, hp_async_init,    hp_registry_init,
-        hp_elsewhere_init, hp_series_init,   hp_frame_init,
+        hp_errors_init,   hp_array_init,    hp_body_init,    hp_instance_init, hp_store_init,      hp_run_init,
+        hp_pipeline_init, hp_progress_init, hp_async_init,   hp_registry_init, hp_elsewhere_init,  hp_series_init,
+        hp_frame_init,    hp_native_init,   hp_encoder_init, hp_eval_init,     hp_collection_init,
     };
     if (hp_gil_init() < 0) return -1;
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++)

@@ -89,6 +89,10 @@ static PyType_Spec completion_spec = {"houndstooth._core.Completion", sizeof(com
 
 int hp_async_init(PyObject *module)
 {
+    PyObject *types = PyImport_ImportModule("types");
+    hp.coroutine_type = types ? (PyTypeObject *)PyObject_GetAttrString(types, "CoroutineType") : NULL;
+    Py_XDECREF(types);
+    if (!hp.coroutine_type) return -1;
     completion_type = hp_add_type(module, &completion_spec, NULL);
     return completion_type ? 0 : -1;
 }

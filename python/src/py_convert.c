@@ -103,12 +103,6 @@ const ht_type hp_object_type = {
 
 /* ---- into values ---- */
 
-/* A native value that Python code only passes on: what another native node made of it stays as it is. */
-typedef struct native_value {
-    PyObject_HEAD ht_value value;
-    PyObject *failure; /* (item, node, exception) of a failed item; NULL: it is none */
-} native_value;
-
 ht_status hp_wrap(PyObject *object, ht_value *out, ht_error *err)
 {
     if (object == Py_None) {
@@ -131,7 +125,7 @@ ht_status hp_wrap(PyObject *object, ht_value *out, ht_error *err)
             return HT_OK;
         }
     } else if (Py_TYPE(object) == hp.value_type) {
-        *out = ht_value_retain(((native_value *)object)->value);
+        *out = ht_value_retain(((hp_value *)object)->value);
         return HT_OK;
     } else {
         ht_instance *instance = hp_instance_of(object);
@@ -142,28 +136,6 @@ ht_status hp_wrap(PyObject *object, ht_value *out, ht_error *err)
 }
 
 /* ---- out of values ---- */
-
-static PyObject *new_native(ht_value value)
-{
-    native_value *made = PyObject_GC_New(native_value, hp.value_type);
-    if (!made) return NULL;
-    made->value = ht_value_retain(value);
-    made->failure = NULL;
-    PyObject_GC_Track((PyObject *)made);
-    return (PyObject *)made;
-}
-
-/* With its exception, which is reachable only as long as the run. */
-static PyObject *new_failure(ht_value value, const ht_failure *failure)
-{
-    ht_error why = {.status = failure->status, .cause = failure->cause};
-    native_value *made = (native_value *)new_native(value);
-    (void)PyOS_snprintf(why.message, sizeof why.message, "%s", failure->message);
-    PyObject *exception = made ? hp_exception_of(&why) : NULL;
-    if (exception) made->failure = Py_BuildValue("(KsN)", (unsigned long long)failure->item, failure->node, exception);
-    if (made && !made->failure) Py_CLEAR(made);
-    return (PyObject *)made;
-}
 
 static PyObject *list_of(ht_value value)
 {
@@ -208,16 +180,16 @@ PyObject *hp_unwrap(ht_value value)
         return PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)bytes.len);
     }
     case HT_KIND_LIST: return list_of(value);
-    case HT_KIND_STRUCT: return dict_of(value);
-    case HT_KIND_TENSOR: return new_native(value);
+    case HT_KIND_STRUCT: return hp_is_embedding(value) ? hp_value_new(value) : dict_of(value);
+    case HT_KIND_TENSOR: return hp_value_new(value);
     case HT_KIND_OPAQUE: break;
     }
     PyObject *object = ht_value_object(value, &hp_object_type);
     if (object) return Py_NewRef(object);
     const ht_failure *failure = ht_value_failure(value);
-    if (failure) return new_failure(value, failure);
+    if (failure) return hp_failure_new(value, failure);
     if (ht_value_instance(value)) return hp_proxy_of(value);
-    return new_native(value);
+    return hp_value_new(value);
 }
 
 /* ---- results of nested maps ---- */
@@ -451,150 +423,4 @@ int hp_struct_of_dict(PyObject *dict, ht_value *out)
     }
     if (status == HT_OK) return 0;
     return PyErr_Occurred() ? -1 : hp_raise(&err);
-}
-
-/* ---- native values that Python holds ---- */
-
-static void value_dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    ht_value_release(((native_value *)self)->value);
-    Py_XDECREF(((native_value *)self)->failure);
-    PyObject_GC_Del(self);
-    Py_DECREF(type);
-}
-
-/* An exception's traceback may hold the frame whose list holds the failure that it is in. */
-static int value_traverse(PyObject *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(((native_value *)self)->failure);
-    return 0;
-}
-
-static int value_clear(PyObject *self)
-{
-    Py_CLEAR(((native_value *)self)->failure);
-    return 0;
-}
-
-static PyObject *value_repr(PyObject *self)
-{
-    char text[300];
-    ht_value_describe(((native_value *)self)->value, text, sizeof text);
-    return PyUnicode_FromFormat("<houndstooth value %s>", text);
-}
-
-static int value_buffer(PyObject *self, Py_buffer *view, int flags)
-{
-    static const char *const formats[] = {"f", "d", "b", "B", "i", "q"};
-    const ht_tensor *tensor = ht_value_tensor_view(((native_value *)self)->value);
-    if (!tensor || (flags & PyBUF_WRITABLE)) {
-        PyErr_SetString(PyExc_BufferError, tensor ? "the array is read-only" : "the value is no array");
-        return -1;
-    }
-    const Py_ssize_t item = (Py_ssize_t)ht_element_size(tensor->element);
-    Py_ssize_t *dims = PyMem_Malloc(2 * HT_MAX_DIMS * sizeof *dims);
-    if (!dims) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    Py_ssize_t stride = item;
-    for (int i = (int)tensor->n_dims - 1; i >= 0; i--) {
-        dims[i] = (Py_ssize_t)tensor->shape[i];
-        dims[HT_MAX_DIMS + i] = stride;
-        stride *= dims[i];
-    }
-    *view = (Py_buffer){.buf = tensor->data,
-                        .obj = Py_NewRef(self),
-                        .len = (Py_ssize_t)tensor->n * item,
-                        .itemsize = item,
-                        .readonly = 1,
-                        .ndim = (int)tensor->n_dims,
-                        .format = flags & PyBUF_FORMAT ? (char *)(uintptr_t)formats[tensor->element] : NULL,
-                        .shape = dims,
-                        .strides = flags & PyBUF_STRIDES ? dims + HT_MAX_DIMS : NULL,
-                        .internal = dims};
-    return 0;
-}
-
-static void value_release_buffer(PyObject *self, Py_buffer *view)
-{
-    (void)self;
-    PyMem_Free(view->internal);
-}
-
-static PyObject *value_shape(PyObject *self, void *unused)
-{
-    const ht_tensor *tensor = ht_value_tensor_view(((native_value *)self)->value);
-    (void)unused;
-    PyObject *shape = PyTuple_New(tensor ? tensor->n_dims : 0);
-    for (uint32_t i = 0; shape && tensor && i < tensor->n_dims; i++)
-        if (PyTuple_SetItem(shape, i, PyLong_FromLongLong(tensor->shape[i])) < 0) Py_CLEAR(shape);
-    return shape;
-}
-
-static PyObject *value_failure(PyObject *self, void *unused)
-{
-    PyObject *failure = ((native_value *)self)->failure;
-    (void)unused;
-    return Py_NewRef(failure ? failure : Py_None);
-}
-
-static PyObject *value_tolist(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    PyObject *view = PyMemoryView_FromObject(self);
-    PyObject *list = view ? PyObject_CallMethod(view, "tolist", NULL) : NULL;
-    Py_XDECREF(view);
-    return list;
-}
-
-static PyObject *value_numpy(PyObject *self, PyObject *args, PyObject *kwargs)
-{
-    (void)args;
-    (void)kwargs;
-    PyObject *numpy = PyImport_ImportModule("numpy");
-    PyObject *array = numpy ? PyObject_CallMethod(numpy, "asarray", "N", PyMemoryView_FromObject(self)) : NULL;
-    Py_XDECREF(numpy);
-    return array;
-}
-
-static Py_ssize_t value_len(PyObject *self)
-{
-    const ht_tensor *tensor = ht_value_tensor_view(((native_value *)self)->value);
-    if (tensor && tensor->n_dims > 0) return (Py_ssize_t)tensor->shape[0];
-    PyErr_SetString(PyExc_TypeError, "a value without rows has no length");
-    return -1;
-}
-
-static PyGetSetDef value_fields[] = {{"shape", value_shape, NULL, "Dimensions of an array.", NULL},
-                                     {"_failure", value_failure, NULL, "(item, node, exception) of a failure.", NULL},
-                                     {NULL, NULL, NULL, NULL, NULL}};
-static PyMethodDef value_methods[] = {
-    {"tolist", value_tolist, METH_NOARGS, "The array as nested lists of numbers."},
-    {"to_numpy", HP_METHOD(value_numpy), METH_VARARGS | METH_KEYWORDS, "The array as a numpy array, without a copy."},
-    {"__array__", HP_METHOD(value_numpy), METH_VARARGS | METH_KEYWORDS, NULL},
-    {NULL, NULL, 0, NULL}};
-static PyType_Slot value_slots[] = {
-    {Py_tp_dealloc, HP_SLOT(value_dealloc)},
-    {Py_tp_traverse, HP_SLOT(value_traverse)},
-    {Py_tp_clear, HP_SLOT(value_clear)},
-    {Py_tp_repr, HP_SLOT(value_repr)},
-    {Py_tp_getset, value_fields},
-    {Py_tp_methods, value_methods},
-    {Py_sq_length, HP_SLOT(value_len)},
-    {Py_bf_getbuffer, HP_SLOT(value_buffer)},
-    {Py_bf_releasebuffer, HP_SLOT(value_release_buffer)},
-    {Py_tp_doc, HP_DOC("A value of native code: an array, a failed item, or an object that native nodes pass on.")},
-    {0, NULL}};
-static PyType_Spec value_spec = {"houndstooth._core.Value", sizeof(native_value), 0,
-                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                                 value_slots};
-
-int hp_convert_init(PyObject *module)
-{
-    hp.value_type = hp_add_type(module, &value_spec, NULL);
-    return hp.value_type ? 0 : -1;
 }

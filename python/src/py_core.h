@@ -25,6 +25,28 @@ enum { HP_MAX_INPUTS = 64 };
 /* A slot's value is a void *, also where it is a function; ISO C has no such conversion, POSIX does. */
 #define HP_SLOT(function) (__extension__(void *)(function))
 #define HP_DOC(text) ((void *)(uintptr_t)(text))
+/* What the limited API of 3.12 lacks. */
+#ifndef Py_SETREF
+#define Py_SETREF(to, value)                  \
+    do {                                      \
+        PyObject *hp_old_ = (PyObject *)(to); \
+        (to) = (value);                       \
+        Py_DECREF(hp_old_);                   \
+    } while (0)
+#endif
+#ifndef Py_XSETREF
+#define Py_XSETREF(to, value)                 \
+    do {                                      \
+        PyObject *hp_old_ = (PyObject *)(to); \
+        (to) = (value);                       \
+        Py_XDECREF(hp_old_);                  \
+    } while (0)
+#endif
+#define HP_TPFLAGS_SEQUENCE (1UL << 5)
+static inline PyObject *hp_call_one(PyObject *function, PyObject *argument)
+{
+    return PyObject_CallFunctionObjArgs(function, argument, NULL);
+}
 /* A function that takes keywords, as a method. */
 #define HP_METHOD(function) ((PyCFunction)(void (*)(void))(function))
 /* Keywords of a signature, which CPython before 3.13 takes as if it might write to them. */
@@ -41,7 +63,8 @@ enum { HP_MAX_INPUTS = 64 };
 /* Everything that lives once in the process; Python objects are owned. */
 typedef struct hp_globals {
     PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
-        *value_type, *cache_type, *trace_type, *frame_type, *expr_type, *dtype_type;
+        *value_type, *cache_type, *trace_type, *frame_type, *dtype_type, *coroutine_type, *native_type,
+        *encoder_type, *collection_type;
     PyObject *causes;      /* {number: exception} of runs under way */
     PyObject *dumps;       /* cloudpickle's, from the first use on */
     PyObject *plain_dumps; /* pickle's */
@@ -115,7 +138,6 @@ int hp_struct_of_dict(PyObject *dict, ht_value *out);
 const char *hp_text(PyObject *object, const char *what);
 /* A sequence of str as an array borrowed from it, kept by *keep; n -1 on failure. */
 Py_ssize_t hp_texts(PyObject *sequence, const char *what, const char ***out, PyObject **keep);
-int hp_convert_init(PyObject *module);
 
 /* ---- py_registry.c ---- */
 ht_registry *hp_registry(void);
@@ -185,6 +207,37 @@ int hp_instance_init(PyObject *module);
 /* Makes the instance of a class whose description lives as long as it. */
 ht_status hp_registry_instance(const ht_class *cls, ht_value args, ht_instance **out, ht_error *err);
 int hp_method_init(PyObject *module); /* method.c */
+
+/* ---- py_array.c ---- */
+/* A native value that Python holds: an array, an embedding, a failure, what native nodes pass on. */
+typedef struct hp_value {
+    PyObject_HEAD ht_value value;
+    PyObject *failure; /* (item, node, exception) of a failed item; NULL: it is none */
+} hp_value;
+/* With a reference of its own; NULL with an exception. */
+PyObject *hp_value_new(ht_value value);
+PyObject *hp_failure_new(ht_value value, const ht_failure *failure);
+/* A struct {vectors: [n, dim], pooled: [dim]}, or of vectors alone. */
+bool hp_is_embedding(ht_value value);
+int hp_array_init(PyObject *module);
+
+/* ---- py_shapes.c: what retrieval takes, of what Python has; -1 with an exception ---- */
+/* An encoder's embedding, a dict {vectors, pooled}, an array [n, dim] or [dim], or lists of numbers. */
+int hp_embedding(PyObject *object, ht_value *out);
+/* A sequence of dicts {uuid, text, title}; encoded: {uuid, text, embedding}. */
+int hp_passages(PyObject *sequence, bool encoded, ht_value *out);
+/* A sequence of dicts with "id" or "passage_uuid", and a score, or of ids alone. */
+int hp_hits(PyObject *sequence, ht_value *out);
+/* Structs {id, score}, also in lists, as dicts {id, passage_uuid, score}; everything else as hp_unwrap. */
+PyObject *hp_unwrap_hits(ht_value value);
+/* The text of a str field, borrowed from the dict; 0 where there is none, -1 with an exception where it is no str. */
+int hp_field_text(PyObject *dict, const char *name, ht_text *out);
+
+/* ---- retrieval in C as Python types ---- */
+int hp_native_init(PyObject *module);     /* py_native.c */
+int hp_encoder_init(PyObject *module);    /* py_encoder.c */
+int hp_eval_init(PyObject *module);       /* py_eval.c */
+int hp_collection_init(PyObject *module); /* py_collection.c */
 
 /* ---- py_store.c: caches and traces ---- */
 ht_trace *hp_trace_of(PyObject *object); /* NULL of None */

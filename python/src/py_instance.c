@@ -132,7 +132,7 @@ static void as_column(PyObject **slot)
         hp.to_series = module ? PyObject_GetAttrString(module, "to_series") : NULL;
         Py_XDECREF(module);
     }
-    *slot = hp.to_series ? PyObject_CallOneArg(hp.to_series, object) : NULL;
+    *slot = hp.to_series ? hp_call_one(hp.to_series, object) : NULL;
     Py_DECREF(object);
 }
 
@@ -218,7 +218,7 @@ static ht_status method_batch(void *self, size_t n, const ht_column *in, ht_valu
     }
     if (made == m->n_params) result = call_method(m, m->batch, args, m->batch_positional, m->batch_kwnames);
     for (Py_ssize_t i = 0; i < made; i++) Py_DECREF(args[i + 2]);
-    if (result && PyCoro_CheckExact(result)) result = run_coroutine(result);
+    if (result && Py_TYPE(result) == hp.coroutine_type) result = run_coroutine(result);
     const ht_status status = result ? hp_take_rows(result, n, out[0], err) : hp_fail(err);
     Py_XDECREF(result);
     hp_gil_give(gil);
@@ -242,7 +242,7 @@ static ht_status method_series(void *self, size_t n, const ht_series_column *in,
     }
     if (made == m->n_params) result = call_method(m, m->batch, args, m->batch_positional, m->batch_kwnames);
     for (Py_ssize_t i = 0; i < made; i++) Py_DECREF(args[i + 2]);
-    if (result && PyCoro_CheckExact(result)) result = run_coroutine(result);
+    if (result && Py_TYPE(result) == hp.coroutine_type) result = run_coroutine(result);
     *out = result ? hp_series_from(result, (hp_dtype *)m->returns) : NULL;
     if (*out && ht_series_len(*out) != n)
         PyErr_Format(PyExc_RuntimeError, "a batch of %zu rows gave %zu results", n, ht_series_len(*out));

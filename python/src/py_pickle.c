@@ -47,7 +47,7 @@ ht_status hp_object_encode(const void *object, ht_writer *writer, ht_error *err)
     PyObject *dumps = is_plain((PyObject *)(uintptr_t)object, 0)
                           ? function_of(&hp.plain_dumps, "pickle", "dumps")
                           : function_of(&hp.dumps, "houndstooth._pickle", "dumps");
-    PyObject *bytes = dumps ? PyObject_CallOneArg(dumps, (PyObject *)(uintptr_t)object) : NULL;
+    PyObject *bytes = dumps ? hp_call_one(dumps, (PyObject *)(uintptr_t)object) : NULL;
     const ht_status status =
         bytes ? ht_writer_add(writer, PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes), err) : hp_fail(err);
     Py_XDECREF(bytes);
@@ -61,7 +61,7 @@ ht_status hp_object_decode(const void *data, size_t len, ht_registry *registry, 
     const hp_gil gil = hp_gil_take();
     PyObject *loads = function_of(&hp.loads, "houndstooth._pickle", "loads");
     PyObject *bytes = loads ? PyBytes_FromStringAndSize(data, (Py_ssize_t)len) : NULL;
-    *object = bytes ? PyObject_CallOneArg(loads, bytes) : NULL;
+    *object = bytes ? hp_call_one(loads, bytes) : NULL;
     const ht_status status = *object ? HT_OK : hp_fail(err);
     Py_XDECREF(bytes);
     hp_gil_give(gil);
@@ -134,10 +134,21 @@ static int add_array(PyObject *object, ht_digest *digest)
     return 0;
 }
 
+/* By what it is to native code: an embedding with its pooled vector. */
+static int add_value(ht_value value, ht_digest *digest)
+{
+    ht_key key;
+    ht_error err = {0};
+    if (ht_value_digest(value, &key, &err) != HT_OK) return hp_raise(&err);
+    add_head(digest, 'v', 0);
+    ht_digest_add(digest, &key, sizeof key);
+    return 0;
+}
+
 static int add_by_python(PyObject *object, int depth, ht_digest *digest)
 {
     PyObject *key_of = function_of(&hp.cache_key, "houndstooth._digest", "key_of");
-    PyObject *key = key_of ? PyObject_CallOneArg(key_of, object) : NULL;
+    PyObject *key = key_of ? hp_call_one(key_of, object) : NULL;
     int done = -1;
     if (key) {
         add_head(digest, 'o', 0);
@@ -180,6 +191,7 @@ static int add(PyObject *object, int depth, ht_digest *digest)
         ht_digest_add(digest, &number, sizeof number);
         return 0;
     }
+    if (Py_TYPE(object) == hp.value_type) return add_value(((hp_value *)object)->value, digest);
     if (PyObject_CheckBuffer(object)) {
         if (add_array(object, digest) == 0) return 0;
         PyErr_Clear();

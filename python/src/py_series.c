@@ -562,7 +562,7 @@ static PyType_Slot series_slots[] = {
     {0, NULL}};
 static PyType_Spec series_spec = {
     "houndstooth._core.Series", sizeof(hp_series), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_SEQUENCE, series_slots};
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | HP_TPFLAGS_SEQUENCE, series_slots};
 
 int hp_series_init(PyObject *module)
 {

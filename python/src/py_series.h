@@ -12,8 +12,7 @@
 
 /* DataType. Large variants of text, binary and lists are the same type to Python: they differ in their offsets only. */
 typedef struct hp_dtype {
-    PyObject_HEAD
-    ht_dtype kind;
+    PyObject_HEAD ht_dtype kind;
     Py_ssize_t list_len;     /* of FIXED_LIST */
     PyObject *names, *types; /* tuples of the children; NULL without any */
 } hp_dtype;
@@ -73,9 +72,8 @@ PyObject *hp_read_list(const struct ArrowSchema *schema, const struct ArrowArray
 /* ---- py_series.c ---- */
 
 typedef struct hp_series {
-    PyObject_HEAD
-    ht_series *series;
-    PyObject *name;           /* str or None */
+    PyObject_HEAD ht_series *series;
+    PyObject *name;            /* str or None */
     struct ArrowSchema schema; /* from the first look on, with array; release NULL before, and of objects */
     struct ArrowArray array;
 } hp_series;

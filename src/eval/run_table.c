@@ -132,6 +132,15 @@ static ht_text query_at(const hti_table *table, size_t n, size_t *n_rows)
     return n < table->queries.n ? hti_entry_text(&table->queries, n) : (ht_text){NULL, 0};
 }
 
+/* Document and value of a row of the n-th query, {NULL, 0} and 0 behind the last. */
+static ht_text row_at(const hti_table *table, size_t n, size_t row, double *value)
+{
+    size_t n_rows = 0;
+    const hti_row *rows = n < table->queries.n ? hti_table_rows(table, n, &n_rows) : NULL;
+    *value = row < n_rows ? rows[row].value : 0.0;
+    return row < n_rows ? hti_entry_text(&table->docs, rows[row].doc) : (ht_text){NULL, 0};
+}
+
 /* ---- runs ---- */
 
 ht_status ht_run_new(ht_run **out, ht_error *err)
@@ -170,10 +179,10 @@ ht_text ht_run_query(const ht_run *run, size_t n, size_t *n_rows) { return query
 
 ht_text ht_run_row(const ht_run *run, size_t n, size_t row, double *score)
 {
-    size_t n_rows = 0;
-    const hti_row *rows = n < run->table.queries.n ? hti_table_rows(&run->table, n, &n_rows) : NULL;
-    if (score) *score = row < n_rows ? rows[row].value : 0.0;
-    return row < n_rows ? hti_entry_text(&run->table.docs, rows[row].doc) : (ht_text){NULL, 0};
+    double value;
+    const ht_text doc = row_at(&run->table, n, row, &value);
+    if (score) *score = value;
+    return doc;
 }
 
 /* ---- judgements ---- */
@@ -200,3 +209,11 @@ ht_status ht_qrels_add(ht_qrels *qrels, ht_text query, ht_text doc, int32_t grad
 
 size_t ht_qrels_n_queries(const ht_qrels *qrels) { return qrels->table.queries.n; }
 ht_text ht_qrels_query(const ht_qrels *qrels, size_t n, size_t *n_docs) { return query_at(&qrels->table, n, n_docs); }
+
+ht_text ht_qrels_row(const ht_qrels *qrels, size_t n, size_t row, int32_t *grade)
+{
+    double value;
+    const ht_text doc = row_at(&qrels->table, n, row, &value);
+    if (grade) *grade = (int32_t)value;
+    return doc;
+}

@@ -168,8 +168,7 @@ HT_CHECKED ht_status hti_names_value(const char *const *names, size_t n, ht_valu
 /* A plan as a struct, and back with the code that the registry names (docs/formats/plans.md). */
 HT_CHECKED ht_status hti_plan_value(const ht_plan *plan, ht_value *out, ht_error *err);
 HT_CHECKED ht_status hti_plan_json(const ht_plan *plan, ht_writer *writer, ht_error *err);
-HT_CHECKED ht_status hti_plan_of_value(ht_registry *registry, ht_value value, bool plain, ht_plan **out,
-                                       ht_error *err);
+HT_CHECKED ht_status hti_plan_of_value(ht_registry *registry, ht_value value, bool plain, ht_plan **out, ht_error *err);
 
 /* Whether every map's plan can be named to another process; says which node cannot and why. */
 HT_CHECKED ht_status hti_plan_check_remote(const ht_plan *plan, const ht_registry *registry, ht_error *err);
@@ -194,7 +193,7 @@ HT_CHECKED ht_status hti_class_check(const ht_class *cls, ht_error *err);
 /* Arguments with defaults in their places; INVALID names what is unknown, missing or of another type. */
 HT_CHECKED ht_status hti_class_complete(const ht_class *cls, ht_value args, ht_value *out, ht_error *err);
 const ht_class *hti_instance_class(const ht_instance *instance);
-size_t hti_instance_limit(const ht_instance *instance);  /* live objects at most */
+size_t hti_instance_limit(const ht_instance *instance); /* live objects at most */
 void hti_instance_count(ht_instance *instance, ht_instance_stats added);
 
 /* One call of a row, batch or awaited start form, whoever it belongs to. */

@@ -493,6 +493,6 @@ ht_status hti_plan_make_root(const ht_pipeline *pipeline, const hti_plan_request
 ht_status ht_plan_new(const ht_pipeline *pipeline, const char *const *outputs, size_t n_outputs,
                       const char *const *given, size_t n_given, ht_plan **out, ht_error *err)
 {
-    const hti_plan_request request = {n_outputs ? outputs : NULL, n_outputs, given, NULL, n_given, 0};
+    const hti_plan_request request = {n_outputs ? outputs : NULL, n_outputs, given, NULL, n_given, 0, false};
     return hti_plan_make_root(pipeline, &request, out, err);
 }

@@ -319,10 +319,10 @@ static void abandon(hti_run *run, const hti_open_map *root, ht_status why)
         hti_mutex_unlock(run->lock);
         if (hti_calls_take(run, NULL) != HT_OK) run->runnable.n = 0;
     }
-    if (run->pool)
-        (void)hti_pool_each(run->pool, drop_bodies, run, NULL);
-    else
-        (void)drop_bodies(run, 0, 0, NULL);
+    const ht_status dropped =
+        run->pool ? hti_pool_each(run->pool, drop_bodies, run, NULL) : drop_bodies(run, 0, 0, NULL);
+    HT_ASSERT(dropped == HT_OK);
+    (void)dropped;
     while (run->last) { /* nested maps before those that their parents belong to */
         hti_open_map *map = run->last;
         remove_map(run, map);

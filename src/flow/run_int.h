@@ -242,7 +242,7 @@ void hti_frame_run(hti_frame *frame, hti_found *found);
 /* A nested pipeline in `run`, from its inputs to its outputs, on this thread; its steps must not wait for others. */
 HT_CHECKED ht_status hti_child_run(hti_run *run, hti_frame *frame, const hti_step *step, ht_error *err);
 /* What becomes of the frame's failed step: HT_OK and the frame goes on or is skipped, or the failure. */
-HT_CHECKED ht_status hti_frame_settle(hti_frame *frame, const hti_step *step, ht_status status, const ht_error *why);
+ht_status hti_frame_settle(hti_frame *frame, const hti_step *step, ht_status status, const ht_error *why);
 /* Puts "node 'x', item 3" in front of a message. */
 ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err);
 /* The same for the maps around a frame: "in 'x', item 3". */

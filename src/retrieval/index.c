@@ -32,18 +32,23 @@ static void temporary_path(char *path, size_t cap)
 
 /* ---- building token vectors ---- */
 
-static ht_status add_passage(ht_plaid_builder *builder, ht_value passage, uint32_t dim, ht_error *err)
+static ht_status add_passage(ht_plaid_builder *builder, ht_value passage, uint32_t dim, bool has_pooled, ht_error *err)
 {
     const ht_value embedding = hti_field(passage, "embedding");
     const ht_tensor *vectors = ht_value_tensor_view(hti_field(embedding, "vectors"));
     const ht_tensor *pooled = ht_value_tensor_view(hti_field(embedding, "pooled"));
-    if (!vectors || !pooled || vectors->element != HT_F32 || pooled->element != HT_F32 || vectors->n_dims != 2 ||
-        vectors->shape[1] != (int64_t)dim || pooled->n != dim)
-        return HT_FAIL(err, INVALID, "an embedding is {vectors: [n, %u] f32, pooled: [%u] f32}", dim, dim);
-    return ht_plaid_builder_add(builder, vectors->data, (size_t)vectors->shape[0], pooled->data, err);
+    if (!vectors || vectors->element != HT_F32 || vectors->n_dims != 2 || vectors->shape[1] != (int64_t)dim ||
+        (has_pooled && (!pooled || pooled->element != HT_F32 || pooled->n != dim)))
+        return HT_FAIL(err, INVALID,
+                       has_pooled ? "an embedding is {vectors: [n, %u] f32, pooled: [%u] f32}"
+                                  : "an embedding is {vectors: [n, %u] f32}, as the first is",
+                       dim, dim);
+    return ht_plaid_builder_add(builder, vectors->data, (size_t)vectors->shape[0], has_pooled ? pooled->data : NULL,
+                                err);
 }
 
-static ht_status add_passages(ht_plaid_builder *builder, ht_value passages, uint32_t dim, ht_value *ids, ht_error *err)
+static ht_status add_passages(ht_plaid_builder *builder, ht_value passages, const ht_plaid_build_opts *opts,
+                              ht_value *ids, ht_error *err)
 {
     size_t n;
     const ht_value *items = ht_value_items(passages, &n);
@@ -52,7 +57,7 @@ static ht_status add_passages(ht_plaid_builder *builder, ht_value passages, uint
     for (size_t i = 0; status == HT_OK && i < n; i++) {
         ht_text id;
         status = hti_text_field(items[i], "uuid", "a passage", &id, err);
-        if (status == HT_OK) status = add_passage(builder, items[i], dim, err);
+        if (status == HT_OK) status = add_passage(builder, items[i], opts->dim, opts->has_pooled, err);
         names[i] = hti_field(items[i], "uuid");
         if (status != HT_OK) status = hti_fail_context(err, status, "passage %zu", i);
     }
@@ -73,9 +78,9 @@ ht_status hti_index_build(const char *path, ht_value passages, ht_value *ids, ht
         return HT_FAIL(err, INVALID, "encoded passages are a list of {uuid, embedding}");
     ht_plaid_build_opts_init(&opts);
     opts.dim = first ? (uint32_t)first->shape[1] : 1;
-    opts.has_pooled = true;
+    opts.has_pooled = !first || hti_field(hti_field(items[0], "embedding"), "pooled").kind != HT_KIND_NULL;
     HT_TRY(ht_plaid_builder_new(path, &opts, &builder, err));
-    const ht_status status = add_passages(builder, passages, opts.dim, ids, err);
+    const ht_status status = add_passages(builder, passages, &opts, ids, err);
     if (status != HT_OK) {
         ht_plaid_builder_abort(builder);
         return status;

@@ -32,11 +32,11 @@ static ht_status run_of(ht_value predictions, ht_run **out, ht_error *err)
     HT_TRY(ht_run_new(out, err));
     for (size_t i = 0; i < n; i++) {
         ht_text query, passage;
-        const ht_value score = hti_field(items[i], "score");
+        double score;
         HT_TRY(hti_text_field(items[i], "query_uuid", "a prediction", &query, err));
         HT_TRY(hti_text_field(items[i], "passage_uuid", "a prediction", &passage, err));
-        if (score.kind != HT_KIND_FLOAT) return HT_FAIL(err, INVALID, "a prediction has no score");
-        HT_TRY(ht_run_add(*out, query, passage, score.as.number, err));
+        HT_TRY(hti_number_field(items[i], "score", "a prediction", &score, err));
+        HT_TRY(ht_run_add(*out, query, passage, score, err));
     }
     return HT_OK;
 }

@@ -263,11 +263,14 @@ static ht_status run_of(ht_value hits, ht_run **out, ht_error *err)
 {
     size_t n;
     const ht_value *items = ht_value_items(hits, &n);
+    if (hits.kind != HT_KIND_LIST) return HT_FAIL(err, INVALID, "a %s is no list of hits", ht_kind_name(hits.kind));
     HT_TRY(ht_run_new(out, err));
     for (size_t i = 0; i < n; i++) {
         ht_text id;
+        double score;
         HT_TRY(hti_text_field(items[i], "id", "a hit", &id, err));
-        HT_TRY(ht_run_add(*out, (ht_text){"q", 1}, id, hti_field(items[i], "score").as.number, err));
+        HT_TRY(hti_number_field(items[i], "score", "a hit", &score, err));
+        HT_TRY(ht_run_add(*out, (ht_text){"q", 1}, id, score, err));
     }
     return HT_OK;
 }
@@ -295,6 +298,8 @@ static ht_status fuse_row(void *self, const ht_value *in, ht_value *out, ht_erro
     const ht_run *given[MOST];
     size_t n;
     const ht_value *lists = ht_value_items(in[0], &n);
+    if (in[0].kind != HT_KIND_LIST)
+        return HT_FAIL(err, INVALID, "lists of hits are to be fused, not a %s", ht_kind_name(in[0].kind));
     if (n > MOST) return HT_FAIL(err, LIMIT, "%zu lists to fuse; at most %d", n, MOST);
     ht_status status = HT_OK;
     for (size_t i = 0; status == HT_OK && i < n; i++) {

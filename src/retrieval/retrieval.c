@@ -24,6 +24,15 @@ ht_status hti_text_field(ht_value value, const char *name, const char *what, ht_
     return HT_OK;
 }
 
+ht_status hti_number_field(ht_value value, const char *name, const char *what, double *out, ht_error *err)
+{
+    const ht_value field = hti_field(value, name);
+    if (field.kind != HT_KIND_INT && field.kind != HT_KIND_FLOAT)
+        return HT_FAIL(err, INVALID, "%s has no number '%s' (it is a %s)", what, name, ht_kind_name(field.kind));
+    *out = field.kind == HT_KIND_INT ? (double)field.as.integer : field.as.number;
+    return HT_OK;
+}
+
 ht_status hti_count_of(ht_value value, const char *name, int64_t least, size_t *out, ht_error *err)
 {
     if (value.kind != HT_KIND_INT || value.as.integer < least)

@@ -36,6 +36,8 @@ static inline ht_value hti_field(ht_value value, const char *name)
 }
 /* Text of a string field; INVALID says what of is wrong. */
 HT_CHECKED ht_status hti_text_field(ht_value value, const char *name, const char *what, ht_text *out, ht_error *err);
+/* A field that is a number, whole or not; INVALID says what of is wrong. */
+HT_CHECKED ht_status hti_number_field(ht_value value, const char *name, const char *what, double *out, ht_error *err);
 /* A whole number of at least `least`; INVALID names it. */
 HT_CHECKED ht_status hti_count_of(ht_value value, const char *name, int64_t least, size_t *out, ht_error *err);
 /* {a: x, b: y}; takes both values, also on failure. */

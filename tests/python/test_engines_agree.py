@@ -10,11 +10,11 @@ import pickle
 import threading
 import time
 
+import houndstooth as ht
 import numpy as np
 import pytest
-from engines_fixture import NAMES, engine_of
 
-import houndstooth as ht
+from engines_fixture import NAMES, engine_of
 
 
 @pytest.fixture(params=NAMES)

@@ -20,7 +20,7 @@
 #define GOLDEN HT_TEST_DATA "/golden_eval/"
 #define MUST(expr)                                                    \
     do {                                                              \
-        ht_error must_err = {0}, *err = &must_err;            \
+        ht_error must_err = {0}, *err = &must_err;                    \
         if ((expr) != HT_OK) fail_msg("%s: %s", #expr, err->message); \
     } while (0)
 

@@ -91,6 +91,12 @@ static void test_refused(void **unused)
     assert_int_equal(ht_qrels_n_queries(qrels), 1);
     assert_text(ht_qrels_query(qrels, 0, &n), "q");
     assert_int_equal(n, 1);
+    int32_t grade = 5;
+    assert_text(ht_qrels_row(qrels, 0, 0, &grade), "d");
+    assert_int_equal(grade, -1);
+    assert_null(ht_qrels_row(qrels, 0, 1, &grade).data);
+    assert_int_equal(grade, 0);
+    assert_null(ht_qrels_row(qrels, 1, 0, NULL).data);
     ht_run_free(run);
     ht_qrels_free(qrels);
     ht_run_free(NULL);

@@ -437,6 +437,40 @@ static void what_is_wrong_is_told_by_node_and_item(void **state)
     }
 }
 
+static ht_status call_with(const char *cls, const char *method, const char *args, ht_value *out)
+{
+    const ht_value none = from_json("{}"), all = from_json(args);
+    size_t n;
+    ht_instance *instance;
+    *out = ht_value_null();
+    OK(ht_registry_instance(registry, cls, none, &instance, &err));
+    const ht_value *items = ht_value_items(all, &n);
+    const ht_status status = ht_instance_call(instance, method, items, n, out, &err);
+    ht_instance_release(instance);
+    ht_value_release(all);
+    ht_value_release(none);
+    return status;
+}
+
+/* Scores 3 and 1 in whole numbers: read as doubles of the same bits, they would all be next to 0. */
+static void fusion_takes_whole_scores_and_refuses_what_is_none(void **state)
+{
+    (void)state;
+    ht_value out;
+    size_t n;
+    OK(call_with("MinMaxFusion", "fuse",
+                 "[[[{\"id\": \"a\", \"score\": 3}, {\"id\": \"b\", \"score\": 2}, {\"id\": \"c\", \"score\": 1}]]]",
+                 &out));
+    const ht_value *hits = ht_value_items(out, &n);
+    assert_int_equal(n, 3);
+    for (size_t i = 0; i < n; i++) expect_near(field_of(hits[i], "score"), 1 - 0.5 * (double)i);
+    ht_value_release(out);
+    assert_int_equal(call_with("RRFFusion", "fuse", "[[[{\"id\": \"a\", \"score\": \"3\"}]]]", &out), HT_INVALID);
+    assert_non_null(strstr(err.message, "a hit has no number 'score' (it is a string)"));
+    assert_int_equal(call_with("RRFFusion", "fuse", "[{\"id\": \"a\"}]", &out), HT_INVALID);
+    assert_int_equal(call_with("RRFFusion", "fuse", "[[{\"id\": \"a\"}]]", &out), HT_INVALID);
+}
+
 static void register_more(void) { OK(ht_retrieval_register(registry, &err)); }
 
 int main(int argc, char **argv)
@@ -446,6 +480,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(case_41_real_components_against_a_program_by_hand),
         cmocka_unit_test(what_is_wrong_is_told_by_node_and_item),
+        cmocka_unit_test(fusion_takes_whole_scores_and_refuses_what_is_none),
     };
     return cases_end(cmocka_run_group_tests(tests, NULL, NULL));
 }
