@@ -320,7 +320,7 @@ typedef struct ht_event {
     uint64_t frame, parent;
     const ht_error *why; /* of NODE_ERROR, where it is known; else NULL */
     uint64_t time_ns;    /* when it happened, by the run's clock; of another process: by that machine's */
-    const void *inside;
+    const void *inside;  /* the library's: what ht_event_value reads */
 } ht_event;
 /* Inputs of a node that starts, outputs of one that ends: the value, borrowed, and its name; false behind the last. */
 HT_API bool ht_event_value(const ht_event *event, size_t at, const char **name, ht_value *out);

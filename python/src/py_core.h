@@ -63,8 +63,8 @@ static inline PyObject *hp_call_one(PyObject *function, PyObject *argument)
 /* Everything that lives once in the process; Python objects are owned. */
 typedef struct hp_globals {
     PyTypeObject *body_type, *class_type, *instance_type, *call_type, *pipeline_type, *engine_type, *series_type,
-        *value_type, *cache_type, *trace_type, *frame_type, *dtype_type, *coroutine_type, *native_type,
-        *encoder_type, *collection_type;
+        *value_type, *cache_type, *trace_type, *frame_type, *dtype_type, *coroutine_type, *native_type, *encoder_type,
+        *collection_type;
     PyObject *causes;      /* {number: exception} of runs under way */
     PyObject *dumps;       /* cloudpickle's, from the first use on */
     PyObject *plain_dumps; /* pickle's */

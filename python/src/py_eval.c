@@ -1,8 +1,9 @@
 /*
  * py_eval.c - runs and judgements as Python has them, judged by the measures of the library (trec_eval's rules).
  *
- * A run is a list of predictions {query_uuid, paragraph_uuid or passage_uuid, score}, {query: {document: score}}, or a
- * path of a file; judgements are the same with label_score or whole grades, or {path, ...} of load_ground_truths.
+ * A run is a list of predictions {query_uuid, paragraph_uuid or passage_uuid, score}, a dict of queries, each a dict of
+ * documents and scores, or a file's path. Judgements are the same with label_score or whole grades, or what
+ * load_ground_truths gives, {path, queries}.
  */
 #include "py_core.h"
 

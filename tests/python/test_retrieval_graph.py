@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -53,22 +54,30 @@ def test_the_figures_are_those_of_hound(graph, figures, name, tmp_path) -> None:
 
 
 def test_two_threads_encode_side_by_side() -> None:
-    """1.9 times as fast on two quiet cores; a model that kept the lock would be 1.0."""
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one core")
+    """Short calls begin and end within a long one of the same encoder: neither the interpreter's lock nor one of the
+    model's is held. Counted, not timed, so that a busy machine changes nothing."""
     encoder = ht.ColBERTEncoder.__wrapped__(MODEL, threads=1)
-    texts = ["heat transfer of a slender body in supersonic flow " * 20] * 640
+    texts = ["heat transfer of a slender body in supersonic flow " * 20] * 64  # one batch, 20 ms
+    short: list[tuple[float, float]] = []
+    done = threading.Event()
 
-    def seconds(n: int) -> float:
-        threads = [threading.Thread(target=encoder.encode_pooled, args=(texts,)) for _ in range(n)]
+    def encode_short() -> None:
+        while not done.is_set() and len(short) < 300_000:
+            start = time.perf_counter()
+            encoder.encode("heat")
+            short.append((start, time.perf_counter()))
+
+    thread = threading.Thread(target=encode_short)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(100)  # nobody is made to let go: only who encodes does
+    thread.start()
+    long = []
+    for _ in range(30):
         start = time.perf_counter()
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-        return time.perf_counter() - start
-
-    encoder.encode_pooled(texts)
-    ratios = [2 * seconds(1) / seconds(2) for _ in range(5)]
-    print("side by side:", [f"{r:.2f}" for r in ratios])
-    assert max(ratios) > 1.4
+        encoder.encode_pooled(texts)
+        long.append((start, time.perf_counter()))
+    done.set()
+    thread.join()
+    sys.setswitchinterval(interval)
+    within = [sum(a < c and d < b for c, d in short) for a, b in long]
+    assert sum(n >= 3 for n in within) > 10, within

@@ -214,7 +214,7 @@ static void mistakes(void **state)
     (void)state;
     OK(ht_plan_new(pipeline, NULL, 0, (const char *[]){"items"}, 1, &plan, &err));
     assert_int_equal(ht_progress_new(plan, NULL, &progress, &err), HT_INVALID);
-    const ht_event stranger = {HT_EVENT_NODE_END, "nobody", 3, 0, 0};
+    const ht_event stranger = {.kind = HT_EVENT_NODE_END, .node = "nobody", .depth = 3};
     const ht_progress_options options = {HT_DESC(ht_progress_options), .write = write_text};
     OK(ht_progress_new(plan, &options, &progress, &err));
     ht_progress_event(progress, &stranger); /* is not counted */
