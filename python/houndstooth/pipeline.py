@@ -58,16 +58,22 @@ class Pipeline:
         What runs it; default ``SequentialEngine()``.
     name : str
         For messages, traces and pictures.
+    strict_types : bool
+        Whether an output whose annotation does not fit that of its reader is an error, instead of a warning.
 
     Raises
     ------
+    TypeError
+        Something among the nodes is none; with `strict_types`, types do not fit.
     DependencyError
         Two nodes have one output.
     CycleError
         Nodes need each other; the message has the path.
     """
 
-    def __init__(self, nodes: Iterable[Any], engine: Any = None, name: str | None = None) -> None:
+    def __init__(
+        self, nodes: Iterable[Any], engine: Any = None, name: str | None = None, strict_types: bool | None = False
+    ) -> None:
         self.nodes = [_as_node(n) for n in nodes]
         self.engine = engine
         self.name = name
@@ -77,7 +83,12 @@ class Pipeline:
         self._cores: dict[bool, tuple[Any, Any]] = {}
         self._info: Any = None
         self._warned: set[str] = set()
+        self._looked: set[str] = set()  # what was looked at once
         self._core(False)  # what cannot be wired is told here
+        if strict_types is not None:  # None: a copy of one that was looked at
+            from houndstooth._checks import check
+
+            check(self, strict_types)
 
     def __reduce__(self) -> Any:
         return _rebuild, (self.nodes, self.engine, self.name, self._bound)
@@ -216,7 +227,7 @@ class Pipeline:
 
     def copy(self) -> Pipeline:
         """Another pipeline of the same nodes, engine, name and bound inputs."""
-        made = Pipeline(self.nodes, self.engine, self.name)
+        made = Pipeline(self.nodes, self.engine, self.name, None)
         made._bound = dict(self._bound)
         made._cores = {}
         return made
@@ -341,11 +352,21 @@ class Pipeline:
         if not over:
             known = ", ".join(self.root_args)
             raise ValueError(f"map needs map_over: the inputs whose elements are the items, of {known}")
+        if "made" not in self._looked:
+            from houndstooth._checks import check_made
+
+            self._looked.add("made")
+            check_made(self)
         return tuple(over)
 
     def _known(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Inputs that something takes; others are warned of once."""
         self._core(False)
+        if len(inputs) > 1 and "inputs" not in self._looked:
+            from houndstooth._checks import check_inputs
+
+            self._looked.add("inputs")
+            check_inputs(self, {**self._bound, **inputs})
         if inputs.keys() <= self._known_names:
             return inputs
         made = set(self._info["outputs"])
@@ -500,7 +521,7 @@ class PipelineNode:
 
 
 def _rebuild(nodes: list[Any], engine: Any, name: str | None, bound: dict[str, Any]) -> Pipeline:
-    made = Pipeline(nodes, engine, name)
+    made = Pipeline(nodes, engine, name, None)
     made._bound, made._cores = bound, {}
     return made
 

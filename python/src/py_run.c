@@ -82,9 +82,9 @@ void hp_nested_settings(PyObject *object, ht_nested_run *out)
 typedef struct run {
     ht_elsewhere elsewhere;
     hp_ends ends;
-    PyObject *event, *result; /* borrowed */
-    PyObject *stop;           /* a bytearray whose first byte ends the run, or NULL; borrowed */
-    PyObject *interruption;   /* what a signal's handler, a callback or `result` raised; owned */
+    PyObject *event, *result;  /* borrowed */
+    const volatile char *stop; /* the byte that ends the run, of a bytearray that the caller keeps; or NULL */
+    PyObject *interruption;    /* what a signal's handler, a callback or `result` raised; owned */
 } run;
 
 static void keep_interruption(run *r)
@@ -105,8 +105,8 @@ static bool is_cancelled(void *ud)
 {
     run *r = ud;
     if (r->interruption) return true;
+    if (r->stop && *r->stop) return true;
     if (!hp_held) return false; /* another thread: signals are the main thread's */
-    if (r->stop && PyByteArray_AsString(r->stop)[0]) return true;
     if (PyErr_CheckSignals() == 0) return false;
     keep_interruption(r);
     return true;
@@ -321,7 +321,7 @@ PyObject *hp_pipeline_run(PyObject *self, PyObject *const *args, Py_ssize_t n_ar
         r.result = args[7];
         if (PyTuple_Check(args[7])) { /* (function, bytearray) */
             r.result = PyTuple_GetItem(args[7], 0);
-            r.stop = PyTuple_GetItem(args[7], 1);
+            r.stop = PyByteArray_AsString(PyTuple_GetItem(args[7], 1));
         }
         if (args[7] != Py_None) options.result = on_result;
         const ht_pipeline *pipeline = ((hp_pipeline *)self)->pipeline;

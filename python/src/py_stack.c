@@ -122,6 +122,31 @@ static void free_stack(hp_stack *s)
     PyMem_Free(s);
 }
 
+/* With the thread's state: its idle greenlets can end on no other thread. */
+static void free_idle(PyObject *capsule)
+{
+    (void)capsule;
+    while (idle && Py_IsInitialized()) {
+        hp_stack *s = idle;
+        idle = s->next;
+        n_idle--;
+        free_stack(s);
+    }
+}
+
+/* Once a thread. */
+static int watch_thread(void)
+{
+    static _Thread_local bool watched;
+    PyObject *dict = watched ? NULL : PyThreadState_GetDict(); /* borrowed */
+    if (!dict) return 0;
+    PyObject *capsule = PyCapsule_New(&idle, "houndstooth.idle", free_idle);
+    const int status = capsule ? PyDict_SetItemString(dict, "houndstooth.idle", capsule) : -1;
+    Py_XDECREF(capsule);
+    watched = status == 0;
+    return status;
+}
+
 static hp_stack *take_stack(void)
 {
     hp_stack *s = idle;
@@ -130,6 +155,7 @@ static hp_stack *take_stack(void)
         n_idle--;
         return s;
     }
+    if (watch_thread() < 0) return NULL;
     s = PyMem_Calloc(1, sizeof *s);
     if (!s) {
         PyErr_NoMemory();

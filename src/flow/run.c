@@ -333,7 +333,9 @@ bool ht_event_value(const ht_event *event, size_t at, const char **name, ht_valu
 ht_status hti_map_run(hti_run *run, hti_open_map *root, ht_error *err)
 {
     if (run->n_workers && root->mapped) return hti_map_run_remote(run, root, err);
-    if (!root->plan->may_park) return hti_map_run_plain(run, root, err);
+    /* Threads that run items as they come to them would keep results without limit for one that is slow. */
+    const bool is_bounded = run->pool && run->options->result && root->mapped && !root->parent;
+    if (!root->plan->may_park && !is_bounded) return hti_map_run_plain(run, root, err);
     return hti_rounds_run(run, root, err);
 }
 

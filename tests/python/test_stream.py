@@ -210,3 +210,19 @@ def test_what_is_no_result_function_is_refused() -> None:
     for wrong in (1, (print,), (print, b"\0"), (print, bytearray())):
         with pytest.raises(TypeError):
             core.run({"x": [1]}, None, engine._settings(), True, ("x",), False, False, wrong)
+
+
+@each
+def test_a_slow_item_lets_no_more_than_a_window_run_ahead(make) -> None:
+    ran: list[int] = []
+
+    @ht.node(output_name="n")
+    def work(x):
+        ran.append(x)
+        if x == 0:
+            time.sleep(0.2)
+        return len(ran)
+
+    results = ht.Pipeline([work]).stream({"x": range(5000)}, "x", engine=make(window=16))
+    assert next(results)["n"] <= 16
+    results.close()
