@@ -210,7 +210,7 @@ static int append_bool(builder *b, PyObject *object)
 
 static int put_text(builder *b, const void *data, size_t len)
 {
-    if (b->text_len + len > b->text_cap) {
+    if (!b->text || b->text_len + len > b->text_cap) {
         const size_t cap = b->text_len + len + b->text_cap / 2 + 64;
         char *made = realloc(b->text, cap);
         if (!made) {
@@ -386,14 +386,15 @@ static int finish(builder *b, struct ArrowSchema *schema, struct ArrowArray *out
     if (reserve(b, b->n) < 0) return FAILED; /* an empty column has buffers too */
     if (has_offsets(kind)) finish_offsets(b, schema);
     if (kind >= HT_DTYPE_STRING && kind <= HT_DTYPE_LARGE_BINARY && !b->text && put_text(b, "", 0) < 0) return FAILED;
+    const bool has_validity = kind != HT_DTYPE_NULL;
+    const bool has_values = has_validity && kind != HT_DTYPE_STRUCT && kind != HT_DTYPE_FIXED_LIST;
     buffers.blocks[0] = b->validity;
-    if (kind == HT_DTYPE_NULL) buffers.n_blocks = 0;
-    if (kind != HT_DTYPE_NULL && kind != HT_DTYPE_STRUCT && kind != HT_DTYPE_FIXED_LIST)
-        buffers.blocks[buffers.n_blocks++] = b->values;
+    buffers.n_blocks = has_validity;
+    if (has_values) buffers.blocks[buffers.n_blocks++] = b->values;
     if (b->text) buffers.blocks[buffers.n_blocks++] = b->text;
     if (hp_array_make(&buffers, out) < 0) return FAILED;
-    if (buffers.n_blocks == 0) free(b->validity);
-    if (buffers.n_blocks < 2) free(b->values);
+    if (!has_validity) free(b->validity);
+    if (!has_values) free(b->values);
     b->validity = NULL;
     b->values = b->text = NULL;
     for (Py_ssize_t i = 0; i < b->n_children; i++)

@@ -80,10 +80,7 @@ static ht_status rows_of_object(const void *object, ht_value *out, ht_error *err
     const Py_ssize_t n = PyList_Size(fast);
     ht_value *items = PyMem_Malloc((size_t)(n + 1) * sizeof *items);
     Py_ssize_t made = 0;
-    if (!items) {
-        PyErr_NoMemory();
-        status = hp_fail(err);
-    }
+    if (!items) status = hp_no_memory(err);
     for (; status == HT_OK && made < n; made += status == HT_OK)
         status = hp_wrap(PyList_GetItem(fast, made), &items[made], err);
     if (status == HT_OK)
@@ -226,16 +223,13 @@ static ht_status native_list(PyObject *list, int depth, ht_value *out, ht_error 
     ht_value *items = PyMem_Malloc((size_t)(n + 1) * sizeof *items);
     ht_status status = HT_OK;
     Py_ssize_t made = 0;
-    if (!items) {
-        PyErr_NoMemory();
-        status = hp_fail(err);
-    }
+    if (!items) status = hp_no_memory(err);
     for (; status == HT_OK && made < n; made += status == HT_OK)
         status = native_of(PyList_GetItem(fast, made), depth + 1, &items[made], err);
     if (status == HT_OK)
         status = ht_value_list_take(items, (size_t)n, out, err);
     else
-        for (Py_ssize_t i = 0; i < made; i++) ht_value_release(items[i]);
+        for (Py_ssize_t i = 0; items && i < made; i++) ht_value_release(items[i]);
     PyMem_Free(items);
     Py_DECREF(fast);
     return status;
@@ -249,17 +243,14 @@ static ht_status native_struct(PyObject *dict, int depth, ht_value *out, ht_erro
     PyObject *key, *value;
     Py_ssize_t at = 0, made = 0;
     ht_status status = HT_OK;
-    if (!names || !items) {
-        PyErr_NoMemory();
-        status = hp_fail(err);
-    }
-    while (status == HT_OK && PyDict_Next(dict, &at, &key, &value)) {
+    if (!names || !items) status = hp_no_memory(err);
+    while (names && items && status == HT_OK && PyDict_Next(dict, &at, &key, &value)) {
         names[made] = hp_text(key, "a dict's key");
-        status = names[made] ? native_of(value, depth + 1, &items[made], err) : hp_fail(err);
+        status = names[made] ? native_of(value, depth + 1, &items[made], err) : hp_fail_surely(err);
         if (status == HT_OK) made++;
     }
     if (status == HT_OK) status = ht_value_struct(names, items, (size_t)made, out, err);
-    for (Py_ssize_t i = 0; i < made; i++) ht_value_release(items[i]);
+    for (Py_ssize_t i = 0; items && i < made; i++) ht_value_release(items[i]);
     PyMem_Free(names);
     PyMem_Free(items);
     return status;
@@ -412,6 +403,7 @@ int hp_struct_of_dict(PyObject *dict, ht_value *out)
     }
     while (status == HT_OK && PyDict_Next(dict, &at, &key, &value)) {
         names[made] = hp_text(key, "an input's name");
+        items[made] = ht_value_null();
         status = names[made] ? hp_wrap(value, &items[made], &err) : HT_FAILED;
         if (status == HT_OK) made++;
     }

@@ -110,13 +110,24 @@ int hp_gil_init(void);
 /* ---- py_errors.c ---- */
 /* The pending exception as a failure of the library; it stays reachable by err->cause until its run has ended. */
 ht_status hp_fail(ht_error *err);
+/* The same where it is sure that something failed. */
+static inline ht_status hp_fail_surely(ht_error *err)
+{
+    const ht_status status = hp_fail(err);
+    return status == HT_OK ? HT_FAILED : status;
+}
+static inline ht_status hp_no_memory(ht_error *err)
+{
+    PyErr_NoMemory();
+    return hp_fail_surely(err);
+}
 /* A failure as a pending exception; -1. */
 int hp_raise(const ht_error *err);
 /* The exception object of a failure, new reference, never NULL with no exception pending. */
 PyObject *hp_exception_of(const ht_error *err);
 /* Numbers of causes that a run may refer to: from its begin on, until its end. */
 uint64_t hp_causes_begin(void);
-void hp_causes_end(uint64_t begun);
+void hp_causes_end(uint64_t at);
 /* A cause that outlives its run, until hp_cause_drop. */
 void hp_cause_keep(uint64_t cause);
 void hp_cause_drop(uint64_t cause);
@@ -250,9 +261,9 @@ int hp_store_init(PyObject *module);
 
 /* ---- py_pipeline.c, run.c ---- */
 /* Settings of a run out of an Engine, without events. -1 with an exception. */
-int hp_engine_options(PyObject *engine, ht_run_options *out);
+int hp_engine_options(PyObject *object, ht_run_options *options);
 /* Settings of a nested pipeline out of an Engine. */
-void hp_nested_settings(PyObject *engine, ht_nested_run *out);
+void hp_nested_settings(PyObject *object, ht_nested_run *out);
 typedef struct hp_pipeline {
     PyObject_HEAD ht_pipeline *pipeline;
     PyObject *keep; /* list of what its nodes borrow */
@@ -267,7 +278,7 @@ int hp_run_init(PyObject *module);
 
 /* ---- py_async.c ---- */
 /* Starts the coroutine that a call gave; takes it. The completion ends when it does. */
-ht_status hp_spawn(PyObject *coroutine, ht_completion *completion, Py_ssize_t n_outputs, ht_error *err);
+ht_status hp_spawn(PyObject *coroutine, ht_completion *to, Py_ssize_t n_outputs, ht_error *err);
 int hp_async_init(PyObject *module);
 
 #endif

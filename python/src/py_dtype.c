@@ -201,7 +201,7 @@ int hp_schema_make(const hp_dtype *type, const char *name, struct ArrowSchema *o
     memset(out, 0, sizeof *out);
     if (!block) return no_memory();
     block->text = malloc(room);
-    block->children = calloc((size_t)n + 1, sizeof *block->children);
+    block->children = calloc((size_t)n + 1, sizeof(void *));
     *out = (struct ArrowSchema){.flags = ARROW_FLAG_NULLABLE, .release = release_schema, .private_data = block};
     bool ok = block->text && block->children;
     if (ok) {
@@ -253,7 +253,7 @@ int hp_array_make(const hp_buffers *from, struct ArrowArray *out)
     array_block *block = calloc(1, sizeof *block);
     memset(out, 0, sizeof *out);
     if (!block) return no_memory();
-    block->children = calloc((size_t)from->n_children + 1, sizeof *block->children);
+    block->children = calloc((size_t)from->n_children + 1, sizeof(void *));
     bool ok = block->children != NULL;
     for (int64_t i = 0; ok && i < from->n_children; i++) {
         block->children[i] = calloc(1, sizeof **block->children);

@@ -103,7 +103,7 @@ static ht_expr **exprs_of(PyObject *described, Py_ssize_t *n)
         PyErr_SetString(PyExc_TypeError, "expressions are a tuple");
         return NULL;
     }
-    ht_expr **made = PyMem_Calloc((size_t)*n + 1, sizeof *made);
+    ht_expr **made = PyMem_Calloc((size_t)*n + 1, sizeof(ht_expr *));
     if (!made) PyErr_NoMemory();
     for (Py_ssize_t i = 0; made && i < *n; i++) {
         made[i] = expr_of(PyTuple_GetItem(described, i));
@@ -133,7 +133,7 @@ static PyObject *from_columns(PyObject *cls, PyObject *args)
     (void)cls;
     if (!PyArg_ParseTuple(args, "OO!", &names, &PyTuple_Type, &columns)) return NULL;
     const Py_ssize_t n = hp_texts(names, "names of columns", &texts, &keep);
-    ht_series **series = n >= 0 ? PyMem_Calloc((size_t)n + 1, sizeof *series) : NULL;
+    ht_series **series = n >= 0 ? PyMem_Calloc((size_t)n + 1, sizeof(ht_series *)) : NULL;
     ht_status status = HT_FAILED;
     if (series && PyTuple_Size(columns) == n) {
         status = HT_OK;

@@ -298,7 +298,7 @@ static PyObject *call_map(PyObject *self, PyObject *args, PyObject *kwargs)
     const hp_call *call = (const hp_call *)self;
     const hp_binder *m = (const hp_binder *)call->method;
     const Py_ssize_t n = PyTuple_Size(args), n_keywords = kwargs ? PyDict_Size(kwargs) : 0;
-    PyObject *given[2 * HP_MAX_INPUTS], *bound[HP_MAX_INPUTS], *key, *value;
+    PyObject *given[2 * HP_MAX_INPUTS] = {NULL}, *bound[HP_MAX_INPUTS] = {NULL}, *key, *value;
     if (n < 1 || n > HP_MAX_INPUTS || n_keywords > HP_MAX_INPUTS) {
         PyErr_Format(PyExc_TypeError, "%U.map() takes the values, then what is the same for all of them", m->name);
         return NULL;

@@ -76,6 +76,7 @@ static Py_ssize_t read_arguments(PyObject *args, Py_ssize_t at, ht_value *values
     }
     for (Py_ssize_t i = 0; i < n; i++) {
         const char *shape = hp_text(PyTuple_GetItem(args, at + 2 * i), "a shape");
+        values[i] = ht_value_null();
         if (shape && shape_value(shape, PyTuple_GetItem(args, at + 2 * i + 1), &values[i]) == 0) continue;
         while (i-- > 0) ht_value_release(values[i]);
         return -1;
@@ -146,21 +147,23 @@ static void free_batch(batch *b)
 /* A column of rows, or of one constant. */
 static int read_column(batch *b, const char *shape, PyObject *rows)
 {
-    const Py_ssize_t c = b->n_columns++, n = rows && PyTuple_Check(rows) ? PyTuple_Size(rows) : 1;
+    if (!rows) return -1;
+    const bool differ = PyTuple_Check(rows);
+    const Py_ssize_t c = b->n_columns++, n = differ ? PyTuple_Size(rows) : 1;
     b->made[c] = 0;
     b->rows[c] = PyMem_Malloc(((size_t)n + 1) * sizeof(ht_value));
     if (!b->rows[c]) {
         PyErr_NoMemory();
         return -1;
     }
-    b->columns[c] = (ht_column){b->rows[c], !PyTuple_Check(rows)};
-    if (PyTuple_Check(rows) && b->n >= 0 && n != b->n) {
+    b->columns[c] = (ht_column){b->rows[c], !differ};
+    if (differ && b->n >= 0 && n != b->n) {
         PyErr_Format(PyExc_ValueError, "columns of %zd and %zd rows", b->n, n);
         return -1;
     }
-    if (PyTuple_Check(rows)) b->n = n;
+    if (differ) b->n = n;
     for (; b->made[c] < n; b->made[c]++) {
-        PyObject *row = PyTuple_Check(rows) ? PyTuple_GetItem(rows, b->made[c]) : rows;
+        PyObject *row = differ ? PyTuple_GetItem(rows, b->made[c]) : rows;
         if (shape_value(shape, row, &b->rows[c][b->made[c]]) < 0) return -1;
     }
     return 0;

@@ -133,16 +133,16 @@ PyObject *hp_read_row(const struct ArrowSchema *schema, const struct ArrowArray 
 PyObject *hp_read_list(const struct ArrowSchema *schema, const struct ArrowArray *array)
 {
     const Py_ssize_t n = (Py_ssize_t)array->length;
-    const void *values = array->n_buffers > 1 ? array->buffers[1] : NULL;
-    const bool plain = array->null_count == 0 && (uintptr_t)values % sizeof(int64_t) == 0;
+    const bool plain =
+        array->n_buffers > 1 && array->null_count == 0 && (uintptr_t)array->buffers[1] % sizeof(int64_t) == 0;
     const char letter = plain ? schema->format[0] : '\0';
     PyObject *list = PyList_New(n);
     for (Py_ssize_t i = 0; list && i < n; i++) {
         PyObject *item;
         if (letter == 'l') /* the two that most columns are, without the way around */
-            item = PyLong_FromLongLong(((const int64_t *)values)[array->offset + i]);
+            item = PyLong_FromLongLong(((const int64_t *)array->buffers[1])[array->offset + i]);
         else if (letter == 'g')
-            item = PyFloat_FromDouble(((const double *)values)[array->offset + i]);
+            item = PyFloat_FromDouble(((const double *)array->buffers[1])[array->offset + i]);
         else
             item = hp_read_row(schema, array, i);
         if (!item || PyList_SetItem(list, i, item) < 0) Py_CLEAR(list);

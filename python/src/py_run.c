@@ -158,7 +158,7 @@ static ht_status on_result(void *ud, uint64_t item, ht_value value, ht_error *er
     PyObject *done = object ? PyObject_CallFunction(r->result, "KN", (unsigned long long)item, object) : NULL;
     ht_status status = HT_OK;
     if (!done) {
-        status = hp_fail(err);
+        (void)hp_fail(err);
         status = err->status = HT_CANCELLED;
     }
     Py_XDECREF(done);

@@ -198,7 +198,7 @@ static PyObject *concat(PyObject *cls, PyObject *parts)
     (void)cls;
     PyObject *list = PySequence_Tuple(parts), *name = Py_None;
     const Py_ssize_t n = list ? PyTuple_Size(list) : 0;
-    ht_series **all = list ? PyMem_Malloc((size_t)(n + 1) * sizeof *all) : NULL, *whole = NULL;
+    ht_series **all = list ? PyMem_Malloc((size_t)(n + 1) * sizeof(ht_series *)) : NULL, *whole = NULL;
     ht_error err = {0};
     Py_ssize_t made = 0;
     for (; all && made < n; made++) {

@@ -167,7 +167,7 @@ static ht_series *from_stream(struct ArrowArrayStream *stream)
     ht_status status = HT_OK;
     while (more && status == HT_OK) {
         if (n == cap) {
-            ht_series **made = realloc(parts, (cap = cap * 2 + 8) * sizeof *made);
+            ht_series **made = realloc(parts, (cap = cap * 2 + 8) * sizeof(ht_series *));
             if (!made) {
                 PyErr_NoMemory();
                 status = hp_fail(&err);

@@ -348,7 +348,7 @@ ht_status hp_body_run(void *self, ht_body *body, const ht_value *in, ht_value *o
     ht_status status = HT_OK;
     if (!s) {
         s = load_api() == 0 ? begin(code, in) : NULL;
-        if (!s) status = hp_fail(err);
+        if (!s) status = hp_fail_surely(err);
     } else {
         ht_value got;
         ht_error why = {0};

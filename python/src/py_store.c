@@ -100,7 +100,7 @@ static PyObject *cache_put(PyObject *self, PyObject *args)
 static PyObject *cache_get(PyObject *self, PyObject *args)
 {
     PyObject *key, *otherwise = Py_None, *result = NULL;
-    ht_key at;
+    ht_key at = {0};
     ht_value value;
     ht_writer *writer = NULL;
     bool found = false;
@@ -125,7 +125,7 @@ static PyObject *cache_get(PyObject *self, PyObject *args)
 
 static PyObject *cache_has(PyObject *self, PyObject *key)
 {
-    ht_key at;
+    ht_key at = {0};
     bool found;
     ht_error err = {0};
     if (key_of(key, &at) < 0) return NULL;

@@ -118,7 +118,7 @@ ht_status hti_wire_send(hti_link *link, const hti_wire_message *message, const h
 {
     unsigned char head[HTI_WIRE_HEAD];
     placing p = {.once = {NULL, 0, -1}, .memory = &p.once, .number = ONCE};
-    const bool is_large = body->len > HTI_WIRE_INLINE || body->n > 1;
+    const bool is_large = body->len > HTI_WIRE_INLINE || (body->n > 1 && body->len > 0);
     if (is_large) HT_TRY(place_body(link, message->kind, body, &p, err));
     const uint32_t idle = find_idle(link);
     write_head(message, body->len, &p, idle, head);

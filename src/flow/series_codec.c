@@ -227,7 +227,7 @@ static ht_status from_portable(ht_value value, ht_series **out, ht_error *err)
 static ht_series *series_of(const void *object)
 {
     ht_series *series;
-    memcpy(&series, &object, sizeof series);
+    memcpy(&series, &object, sizeof(void *));
     return series;
 }
 

@@ -32,7 +32,7 @@ static void put(sink *s, const void *data, size_t len)
 {
     if (s->writer)
         hti_buffer_append(&s->writer->buffer, data, len);
-    else
+    else if (s->digest)
         hti_hasher_add(s->digest->hasher, data, len);
 }
 
