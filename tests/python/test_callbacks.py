@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -386,3 +387,15 @@ def test_durations_in_another_process_are_those_that_it_took_there() -> None:
     ht.Pipeline([slow]).map({"a": [1, 2, 3]}, "a", engine=ht.ProcessEngine(2, callbacks=[Durations()]))
     assert len(took) == 6
     assert all(0.045 < t < 2 for t in took)
+
+
+def test_ways_that_have_ended_are_forgotten() -> None:
+    kept: list[int] = []
+
+    class Count(PipelineCallback):
+        def on_map_end(self, total_duration, ctx):
+            kept.append(sum(type(o).__name__ == "_Way" for o in gc.get_objects()))
+
+    outer = ht.Pipeline([inner().as_node(name="nest", output_mapping={"c": "cs"}), summed], name="outer")
+    run_of(outer, Count()).map({"a": list(range(200))}, "a")
+    assert kept == [0]
