@@ -351,7 +351,9 @@ ENGINES = [
 
 
 @pytest.mark.parametrize("make", ENGINES, ids=["threads", "sequential", "processes", "dask"])
-def test_many_items_on_every_engine(make) -> None:
+def test_many_items_on_every_engine(make, peer, request) -> None:
+    if "dask" in request.node.name:
+        peer("dask")
     heard = Recorder()
     nested = inner().as_node(name="nest", map_over="a")
     pipeline = ht.Pipeline([nested], name="outer")
