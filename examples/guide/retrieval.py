@@ -62,7 +62,7 @@ def build_bm25_index(passages):
 
 @node(output_name="passage_lookup")
 def build_passage_lookup(encoded_passages):
-    return ht.PLAIDIndex(encoded_passages)
+    return {passage["uuid"]: passage for passage in encoded_passages}
 
 
 # ---- one query ----
@@ -90,7 +90,8 @@ def fuse_results(colbert_hits, bm25_hits, rrf):
 
 @node(output_name="reranked_hits")
 def rerank_results(query, fused_hits, encoder, passage_lookup, rerank_k):
-    return passage_lookup.rerank(encoder.encode(query["text"], is_query=True), fused_hits, rerank_k)
+    reranker = ht.ColBERTReranker(encoder, passage_lookup)  # the same one for every query
+    return reranker.rerank(query, fused_hits, rerank_k)
 
 
 @node(output_name="predictions")

@@ -37,6 +37,10 @@ ht_status hp_take_outputs(PyObject *result, Py_ssize_t n_outputs, ht_value *out,
 
 /* ---- rows ---- */
 
+static _Thread_local unsigned int inside; /* bodies without a stack of their own that this thread stands in */
+
+bool hp_in_body(void) { return inside > 0 || hp_can_park(); }
+
 static PyObject *call_function(const hp_body *body, const ht_value *in)
 {
     PyObject *args[HP_MAX_INPUTS + 1];
@@ -47,9 +51,11 @@ static PyObject *call_function(const hp_body *body, const ht_value *in)
         args[n + 1] = hp_unwrap(in[n]);
         if (!args[n + 1]) break;
     }
+    inside++;
     if (n == body->n_params)
         result = PyObject_Vectorcall(body->function, args + 1,
                                      (size_t)body->n_positional | PY_VECTORCALL_ARGUMENTS_OFFSET, body->kwnames);
+    inside--;
     for (Py_ssize_t i = 0; i < n; i++) Py_DECREF(args[i + 1]);
     return result;
 }

@@ -171,6 +171,7 @@ typedef struct hp_body {
 } hp_body;
 /* The forms of a body by what it is. */
 ht_forms hp_body_forms(const hp_body *body);
+bool hp_in_body(void); /* whether the thread stands in a node's function */
 /* Python's result as n_outputs values; clears what it made on failure. */
 ht_status hp_take_outputs(PyObject *result, Py_ssize_t n_outputs, ht_value *out, ht_error *err);
 /* A batch's result as n rows: a list, or whatever gives one; RuntimeError where they are not n. */
@@ -196,6 +197,7 @@ int hp_count_call(PyObject *method);
 PyObject *hp_park(ht_value instance, const char *method, ht_value *args, size_t n_args);
 
 /* ---- py_instance.c: classes and their instances ---- */
+void hp_interned_end(void); /* no run is under way: instances made in bodies of objects that may change are let go */
 /* The instance of a proxy object, borrowed; NULL if it is none. */
 ht_instance *hp_instance_of(PyObject *object);
 /* The class that a spec (Class, args, kwargs) is of; NULL if it is none. */

@@ -54,6 +54,7 @@ void hp_causes_end(uint64_t at)
         }
     for (; first_cause < least; first_cause++)
         if (!is_kept(first_cause)) forget(first_cause);
+    if (n_begun == 0) hp_interned_end();
 }
 
 void hp_cause_keep(uint64_t cause)

@@ -568,19 +568,118 @@ PyObject *hp_proxy_of(ht_value value)
     return made;
 }
 
+/* ---- instances that bodies make ---- */
+
+/*
+ * One made anew for every item would load anew for every item, so equal arguments give the same one: plain values are
+ * equal by type and value, other objects where they are the same object. Instances of plain values alone live on, of
+ * others until no run is under way, because such objects may change in between. {key: proxy}, oldest first.
+ */
+enum { MAX_INTERNED = 64 };
+static PyObject *interned[2]; /* of plain values; of objects */
+
+static PyObject *key_of_argument(PyObject *argument, bool *is_plain)
+{
+    if (PyFloat_CheckExact(argument)) return Py_BuildValue("(ON)", Py_TYPE(argument), PyObject_Repr(argument));
+    if (argument == Py_None || PyBool_Check(argument) || PyLong_CheckExact(argument) ||
+        PyUnicode_CheckExact(argument) || PyBytes_CheckExact(argument))
+        return PyTuple_Pack(2, Py_TYPE(argument), argument);
+    if (PyObject_TypeCheck(argument, hp.instance_type))
+        return Py_BuildValue("(iN)", 0, PyLong_FromVoidPtr(((hp_instance *)argument)->instance));
+    *is_plain = false;
+    return Py_BuildValue("(iN)", 1, PyLong_FromVoidPtr(argument));
+}
+
+/* A key for `interned`, and which of the two. */
+static PyObject *key_of_spec(PyObject *cls, PyObject *args, PyObject *keywords, size_t *which)
+{
+    PyObject *key = PyList_New(0), *name, *value;
+    Py_ssize_t at = 0;
+    bool is_plain = true, good = key && PyList_Append(key, cls) == 0;
+    for (Py_ssize_t i = 0; good && i < PyTuple_Size(args); i++) {
+        PyObject *part = key_of_argument(PyTuple_GetItem(args, i), &is_plain);
+        good = part && PyList_Append(key, part) == 0;
+        Py_XDECREF(part);
+    }
+    while (good && PyDict_Next(keywords, &at, &name, &value)) {
+        PyObject *part = key_of_argument(value, &is_plain);
+        good = part && PyList_Append(key, name) == 0 && PyList_Append(key, part) == 0;
+        Py_XDECREF(part);
+    }
+    PyObject *tuple = good ? PyList_AsTuple(key) : NULL;
+    Py_XDECREF(key);
+    *which = is_plain ? 0 : 1;
+    return tuple;
+}
+
+/* Takes `made` and gives what stands for the key from now on. */
+static PyObject *intern(PyObject *key, size_t which, PyObject *made)
+{
+    if (!interned[which]) interned[which] = PyDict_New();
+    PyObject *const table = interned[which];
+    PyObject *old = table ? PyDict_GetItemWithError(table, key) : NULL; /* another thread may have been here */
+    PyObject *oldest = NULL, *unused;
+    Py_ssize_t at = 0;
+    bool good = table && !PyErr_Occurred();
+    if (old) {
+        Py_INCREF(old);
+        Py_DECREF(made);
+        return old;
+    }
+    if (good && PyDict_Size(table) >= MAX_INTERNED && PyDict_Next(table, &at, &oldest, &unused)) {
+        Py_INCREF(oldest);
+        good = PyDict_DelItem(table, oldest) == 0;
+        Py_DECREF(oldest);
+    }
+    if (good && PyDict_SetItem(table, key, made) == 0) return made;
+    Py_DECREF(made);
+    return NULL;
+}
+
+void hp_interned_end(void)
+{
+    PyObject *table = interned[1];
+    interned[1] = NULL;
+    Py_XDECREF(table);
+}
+
+static PyObject *make_instance(PyTypeObject *type, PyObject *cls, PyObject *args, PyObject *keywords);
+
+static PyObject *interned_instance(PyTypeObject *type, PyObject *cls, PyObject *args, PyObject *keywords)
+{
+    size_t which = 0;
+    PyObject *key = key_of_spec(cls, args, keywords, &which), *made = NULL;
+    if (key && interned[which]) made = Py_XNewRef(PyDict_GetItemWithError(interned[which], key));
+    if (key && !made && !PyErr_Occurred()) {
+        made = make_instance(type, cls, args, keywords);
+        if (made) made = intern(key, which, made);
+    }
+    Py_XDECREF(key);
+    return made;
+}
+
 /* Instance.__new__(cls, *args, **kwargs): a spec, nothing is loaded. */
 static PyObject *instance_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *cls = PyObject_GetAttrString((PyObject *)type, "__ht_class__"), *spec = NULL;
-    ht_value value;
-    ht_error err = {0};
-    ht_instance *instance = NULL;
+    PyObject *cls = PyObject_GetAttrString((PyObject *)type, "__ht_class__"), *made = NULL;
     if (cls && Py_TYPE(cls) != hp.class_type) {
         PyErr_SetString(PyExc_TypeError, "instances are made by classes that houndstooth.cls decorates");
         Py_CLEAR(cls);
     }
     PyObject *keywords = !cls ? NULL : kwargs ? PyDict_Copy(kwargs) : PyDict_New();
-    if (keywords) spec = PyTuple_Pack(3, cls, args, keywords);
+    if (keywords)
+        made = hp_in_body() ? interned_instance(type, cls, args, keywords) : make_instance(type, cls, args, keywords);
+    Py_XDECREF(keywords);
+    Py_XDECREF(cls);
+    return made;
+}
+
+static PyObject *make_instance(PyTypeObject *type, PyObject *cls, PyObject *args, PyObject *keywords)
+{
+    ht_value value;
+    ht_error err = {0};
+    ht_instance *instance = NULL;
+    PyObject *spec = PyTuple_Pack(3, cls, args, keywords);
     if (spec) {
         ht_status status = ht_value_opaque(&hp_object_type, Py_NewRef(spec), &value, &err);
         if (status == HT_OK) {
@@ -592,8 +691,6 @@ static PyObject *instance_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     hp_instance *self = instance ? new_proxy(type, instance, spec) : NULL;
     if (instance && !self) ht_instance_release(instance);
     Py_XDECREF(spec);
-    Py_XDECREF(keywords);
-    Py_XDECREF(cls);
     return (PyObject *)self;
 }
 

@@ -5,9 +5,10 @@
  * `epoch`; everyone, the caller included, takes the next chunk number from an atomic counter.
  * Determinism: chunks are fixed by the caller, so only which thread runs a chunk varies.
  * Lock order: `section` (one section at a time) before `lock`; nothing else is held inside.
- * Easy to get wrong: a chunk that starts a section of its own must run inline, or it would wait for
- * itself; `inside` marks threads that are in one. fork() leaves a pool without threads: a child
- * must make its own.
+ * Easy to get wrong: a chunk that starts a section of its own must not wait for it, or it would wait for itself, or for
+ * a chunk of the other pool that waits for this one. So it takes a section that is free, of a pool that others work for
+ * (an encoder's, below an engine's), and else runs inline; one that stands two deep always does. `inside` tells how
+ * deep a thread stands. fork() leaves a pool without threads: a child must make its own.
  */
 #include "os.h"
 
@@ -23,6 +24,7 @@ struct ht_pool {
     uint64_t epoch;
     size_t n_busy;
     bool stop, each; /* each: chunk i belongs to thread i */
+    unsigned depth;  /* of the section: 1, or 2 where a chunk of another pool began it */
     hti_chunk_fn fn;
     void *ud;
     size_t n_chunks;
@@ -36,7 +38,7 @@ typedef struct worker_arg {
     size_t thread;
 } worker_arg;
 
-static _Thread_local bool inside;
+static _Thread_local unsigned inside;
 
 static void note_failure(ht_pool *pool, size_t chunk, ht_status status, const ht_error *err)
 {
@@ -62,14 +64,15 @@ static void take_chunk(ht_pool *pool, size_t chunk, size_t thread)
 
 static void take_chunks(ht_pool *pool, size_t thread)
 {
-    inside = true;
+    const unsigned before = inside;
+    inside = pool->depth;
     if (pool->each) {
         take_chunk(pool, thread, thread);
     } else {
         for (size_t chunk; (chunk = atomic_fetch_add(&pool->next, 1)) < pool->n_chunks;)
             take_chunk(pool, chunk, thread);
     }
-    inside = false;
+    inside = before;
 }
 
 static void *worker_main(void *arg)
@@ -161,6 +164,7 @@ static ht_status run_inline(size_t n_chunks, hti_chunk_fn fn, void *ud, ht_error
 static ht_status run_section(ht_pool *pool, size_t n_chunks, bool each, hti_chunk_fn fn, void *ud, ht_error *err)
 {
     if (pthread_mutex_trylock(&pool->section) != 0) {
+        if (inside) return run_inline(n_chunks, fn, ud, err);
         void *left = hti_block_leave();
         pthread_mutex_lock(&pool->section);
         hti_block_enter(left);
@@ -169,6 +173,7 @@ static ht_status run_section(ht_pool *pool, size_t n_chunks, bool each, hti_chun
     pool->fn = fn;
     pool->ud = ud;
     pool->each = each;
+    pool->depth = inside + 1;
     pool->n_chunks = n_chunks;
     pool->failure.status = HT_OK;
     pool->n_busy = pool->n_started;
@@ -190,7 +195,7 @@ static ht_status run_section(ht_pool *pool, size_t n_chunks, bool each, hti_chun
 
 ht_status hti_pool_run(ht_pool *pool, size_t n_chunks, hti_chunk_fn fn, void *ud, ht_error *err)
 {
-    if (!pool || pool->n_threads == 1 || n_chunks <= 1 || inside) return run_inline(n_chunks, fn, ud, err);
+    if (!pool || pool->n_threads == 1 || n_chunks <= 1 || inside > 1) return run_inline(n_chunks, fn, ud, err);
     return run_section(pool, n_chunks, false, fn, ud, err);
 }
 

@@ -156,6 +156,71 @@ static void test_nested_sections_run_inline(void **unused)
     }
 }
 
+/* ---- sections of another pool ---- */
+
+typedef struct two_pools {
+    ht_pool *outer, *inner;
+    _Atomic size_t n_run, n_elsewhere;
+} two_pools;
+
+static ht_status back_again(void *ud, size_t chunk, size_t thread, ht_error *error)
+{
+    two_pools *now = ud;
+    (void)chunk;
+    (void)error;
+    if (thread != 0) atomic_fetch_add(&now->n_elsewhere, 1);
+    atomic_fetch_add(&now->n_run, 1);
+    return HT_OK;
+}
+
+static ht_status below(void *ud, size_t chunk, size_t thread, ht_error *error)
+{
+    two_pools *now = ud;
+    (void)chunk;
+    if (thread != 0) atomic_fetch_add(&now->n_elsewhere, 1);
+    hti_sleep_ns(1000000);
+    return hti_pool_run(now->outer, 3, back_again, now, error); /* two deep: inline, whoever waits for whom */
+}
+
+static ht_status above(void *ud, size_t chunk, size_t thread, ht_error *error)
+{
+    two_pools *now = ud;
+    (void)chunk;
+    (void)thread;
+    return hti_pool_run(now->inner, 4, below, now, error);
+}
+
+static void *from_below(void *ud)
+{
+    two_pools *now = ud;
+    ht_error why;
+    for (int i = 0; i < 10; i++)
+        if (hti_pool_run(now->inner, 4, below, now, &why) != HT_OK) return now;
+    return NULL;
+}
+
+static void test_a_chunk_may_use_another_pool_that_is_free(void **unused)
+{
+    (void)unused;
+    static two_pools now;
+    now.outer = new_pool(2);
+    now.inner = new_pool(3);
+    assert_int_equal(hti_pool_run(now.outer, 2, above, &now, &err), HT_OK);
+    assert_int_equal(now.n_run, 24);
+    assert_true(now.n_elsewhere > 0);
+    /* both ways at once: nobody waits for one that waits for him */
+    pthread_t other;
+    void *failed;
+    now.n_run = 0;
+    assert_int_equal(pthread_create(&other, NULL, from_below, &now), 0);
+    for (int i = 0; i < 10; i++) assert_int_equal(hti_pool_run(now.outer, 2, above, &now, &err), HT_OK);
+    assert_int_equal(pthread_join(other, &failed), 0);
+    assert_null(failed);
+    assert_int_equal(now.n_run, 240 + 120);
+    ht_pool_free(now.inner);
+    ht_pool_free(now.outer);
+}
+
 static ht_status until_cancelled(void *ud, size_t chunk, size_t thread, ht_error *error)
 {
     work *now = ud;
@@ -265,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_no_pool_runs_in_order),
         cmocka_unit_test(test_the_lowest_failing_chunk_is_told),
         cmocka_unit_test(test_nested_sections_run_inline),
+        cmocka_unit_test(test_a_chunk_may_use_another_pool_that_is_free),
         cmocka_unit_test(test_cancellation_ends_the_section),
         cmocka_unit_test(test_a_pool_serves_several_threads),
         cmocka_unit_test(test_making_pools),
