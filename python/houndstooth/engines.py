@@ -24,7 +24,7 @@ class Engine:
     timeout : float
         Seconds of a whole run.
     trace : bool or Trace
-        Records what runs when; `last_trace` has it.
+        Records what runs when; `last_trace` has it, `waterfall` shows it.
     """
 
     _kind = _SEQUENTIAL
@@ -91,6 +91,20 @@ class Engine:
     def map(self, pipeline: Any, inputs: dict[str, Any], map_over: Any, **options: Any) -> list[Any]:
         """`Pipeline.map` with this engine."""
         return pipeline.map(inputs, map_over, engine=self, **options)
+
+    def waterfall(self, title: str | None = None) -> Any:
+        """What ran when, as a page that stands alone: a str, which notebooks show, with `save(filename)`.
+
+        Raises
+        ------
+        ValueError
+            The engine keeps no trace.
+        """
+        from houndstooth.viz import Picture
+
+        if self.last_trace is None:
+            raise ValueError("the engine keeps no trace: make it with trace=True")
+        return Picture(self.last_trace.html(title), "html")
 
     def __repr__(self) -> str:
         parts = [f"workers={self.workers}"] if self.workers else []

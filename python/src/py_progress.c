@@ -17,7 +17,7 @@ static void write_text(void *ud, const char *text, size_t len)
 {
     hp_progress *self = ud;
     PyObject *string = PyUnicode_DecodeUTF8(text, (Py_ssize_t)len, "replace");
-    PyObject *done = string ? PyObject_CallOneArg(self->write, string) : NULL;
+    PyObject *done = string ? PyObject_CallFunctionObjArgs(self->write, string, NULL) : NULL;
     if (!done) PyErr_WriteUnraisable(self->write);
     Py_XDECREF(string);
     Py_XDECREF(done);

@@ -273,6 +273,8 @@ static void count(bar_row *row, const ht_event *event, uint64_t now)
     case HT_EVENT_NODE_ERROR: row->failed++; break;
     case HT_EVENT_NODE_START:
     case HT_EVENT_MAP_END:
+    case HT_EVENT_ITEM_START:
+    case HT_EVENT_ITEM_END:
     case HT_EVENT_BATCH:
     case HT_EVENT_WARNING: break;
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -350,7 +351,9 @@ ENGINES = [
 
 
 @pytest.mark.parametrize("make", ENGINES, ids=["threads", "sequential", "processes", "dask"])
-def test_many_items_on_every_engine(make) -> None:
+def test_many_items_on_every_engine(make, peer, request) -> None:
+    if "dask" in request.node.name:
+        peer("dask")
     heard = Recorder()
     nested = inner().as_node(name="nest", map_over="a")
     pipeline = ht.Pipeline([nested], name="outer")
@@ -386,3 +389,15 @@ def test_durations_in_another_process_are_those_that_it_took_there() -> None:
     ht.Pipeline([slow]).map({"a": [1, 2, 3]}, "a", engine=ht.ProcessEngine(2, callbacks=[Durations()]))
     assert len(took) == 6
     assert all(0.045 < t < 2 for t in took)
+
+
+def test_ways_that_have_ended_are_forgotten() -> None:
+    kept: list[int] = []
+
+    class Count(PipelineCallback):
+        def on_map_end(self, total_duration, ctx):
+            kept.append(sum(type(o).__name__ == "_Way" for o in gc.get_objects()))
+
+    outer = ht.Pipeline([inner().as_node(name="nest", output_mapping={"c": "cs"}), summed], name="outer")
+    run_of(outer, Count()).map({"a": list(range(200))}, "a")
+    assert kept == [0]

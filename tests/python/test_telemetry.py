@@ -266,3 +266,13 @@ def test_spans_go_to_logfire() -> None:
     assert [name for name, _ in logfire.spans] == ["first", "second", "flat"]
     assert logfire.spans[0][1]["type"] == "node"
     assert "logfire" not in sys.modules
+
+
+def test_an_engine_shows_its_trace() -> None:
+    with pytest.raises(ValueError, match="trace=True"):
+        ht.SequentialEngine().waterfall()
+    engine = ht.ThreadEngine(2, trace=True)
+    nested().run({"xs": [1, 2]}, engine=engine)
+    shown = engine.waterfall("A run")
+    assert shown.format == "html"
+    assert {"A run", "each", "added"} <= set(re.findall(r"A run|each|added", shown))
