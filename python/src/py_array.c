@@ -154,9 +154,9 @@ static PyObject *value_tolist(PyObject *self, PyObject *unused)
 /* to_numpy(), __array__(dtype=None, copy=None): numpy itself sees to both. */
 static PyObject *value_numpy(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"dtype", "copy", NULL};
+    static const char *const names[] = {"dtype", "copy", NULL};
     PyObject *dtype = Py_None, *copy = Py_None, *array = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", names, &dtype, &copy)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", HP_KEYWORDS(names), &dtype, &copy)) return NULL;
     PyObject *numpy = PyImport_ImportModule("numpy");
     PyObject *view = numpy ? PyMemoryView_FromObject(self) : NULL;
     if (view) array = PyObject_CallMethod(numpy, copy == Py_True ? "array" : "asarray", "OO", view, dtype);
@@ -382,13 +382,14 @@ static PyObject *capsule_of(ht_value value, const ht_tensor *tensor, bool versio
 /* __dlpack__(*, stream=None, max_version=None, dl_device=None, copy=None) */
 static PyObject *value_dlpack(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"stream", "max_version", "dl_device", "copy", NULL};
+    static const char *const names[] = {"stream", "max_version", "dl_device", "copy", NULL};
     PyObject *stream = Py_None, *max_version = Py_None, *device = Py_None, *copy = Py_None;
     const ht_tensor *tensor = array_of(self);
     unsigned int major = 0, minor = 0;
     ht_value value;
     ht_error err = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO", names, &stream, &max_version, &device, &copy)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO", HP_KEYWORDS(names), &stream, &max_version, &device, &copy))
+        return NULL;
     if (max_version != Py_None && !PyArg_ParseTuple(max_version, "II", &major, &minor)) return NULL;
     const bool copies = copy == Py_True;
     if (!tensor || stream != Py_None || (major < 1 && !copies)) {

@@ -19,14 +19,15 @@ typedef struct hp_collection {
 /* Collection(path, model=None, threads=0) */
 static PyObject *collection_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"path", "model", "threads", NULL};
+    static const char *const names[] = {"path", "model", "threads", NULL};
     const char *path;
     Py_ssize_t threads = 0;
     ht_collection_opts opts;
     ht_error err = {0};
     ht_status status = HT_OK;
     ht_collection_opts_init(&opts);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zn", names, &path, &opts.model, &threads)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zn", HP_KEYWORDS(names), &path, &opts.model, &threads))
+        return NULL;
     hp_collection *self = PyObject_New(hp_collection, type);
     if (!self) return NULL;
     self->collection = NULL;
@@ -184,7 +185,8 @@ static PyObject *search_all(hp_collection *self, PyObject *queries, const ht_sea
 /* search(queries, k, mode, *, rerank_depth, rrf_k, preset, fields, explain): a list of lists of hits */
 static PyObject *collection_search(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"queries", "k", "mode", "rerank_depth", "rrf_k", "preset", "fields", "explain", NULL};
+    static const char *const names[] = {"queries", "k",       "mode", "rerank_depth", "rrf_k", "preset",
+                                        "fields",  "explain", NULL};
     PyObject *queries;
     const char *mode = "hybrid", *preset = "default";
     Py_ssize_t k = 10, depth = 100;
@@ -192,8 +194,8 @@ static PyObject *collection_search(PyObject *self, PyObject *args, PyObject *kwa
     ht_search_opts opts;
     ht_error err = {0};
     ht_search_opts_init(&opts);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|nsndspp", names, &PyTuple_Type, &queries, &k, &mode, &depth,
-                                     &opts.rrf_k, &preset, &fields, &explain))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|nsndspp", HP_KEYWORDS(names), &PyTuple_Type, &queries, &k, &mode,
+                                     &depth, &opts.rrf_k, &preset, &fields, &explain))
         return NULL;
     if (k < 1 || depth < 1) {
         PyErr_SetString(PyExc_ValueError, "k and rerank_depth are at least 1");

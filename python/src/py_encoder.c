@@ -20,7 +20,7 @@ typedef struct hp_encoder {
 /* Encoder(folder, precision=0, mix=-1.0, threads=0, max_tokens=0) */
 static PyObject *encoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"folder", "precision", "mix", "threads", "max_tokens", NULL};
+    static const char *const names[] = {"folder", "precision", "mix", "threads", "max_tokens", NULL};
     const char *folder, *precision = "auto";
     static const char *const precisions[] = {"auto", "f32", "bf16"};
     ht_encoder_opts opts;
@@ -29,8 +29,8 @@ static PyObject *encoder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     Py_ssize_t threads = 0;
     size_t at = 0;
     ht_encoder_opts_init(&opts);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|sfnI", names, &folder, &precision, &opts.mix, &threads,
-                                     &opts.max_tokens))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|sfnI", HP_KEYWORDS(names), &folder, &precision, &opts.mix,
+                                     &threads, &opts.max_tokens))
         return NULL;
     while (at < 3 && strcmp(precision, precisions[at]) != 0) at++;
     if (at == 3 || threads < 0) {

@@ -178,15 +178,15 @@ static PyObject *judge(const table *run, const table *qrels, const char **names,
 /* evaluate(run, qrels, measures, min_grade=1, complete=False, per_query=False) */
 static PyObject *evaluate(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"run", "qrels", "measures", "min_grade", "complete", "per_query", NULL};
+    static const char *const names[] = {"run", "qrels", "measures", "min_grade", "complete", "per_query", NULL};
     PyObject *run, *qrels, *wanted, *keep, *result = NULL;
     int complete = 0, per_query = 0, min_grade = 1;
     const char **texts;
     table tables[2] = {{NULL, NULL}, {NULL, NULL}};
     ht_eval_opts opts;
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|ipp", names, &run, &qrels, &wanted, &min_grade, &complete,
-                                     &per_query))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|ipp", HP_KEYWORDS(names), &run, &qrels, &wanted, &min_grade,
+                                     &complete, &per_query))
         return NULL;
     ht_eval_opts_init(&opts);
     opts.min_grade = min_grade;
