@@ -143,21 +143,25 @@ class Pipeline:
     def graph(self) -> GraphResult:
         """Order, edges and names; the same for every order of the list of nodes."""
         self._core(False)
-        by_name = {n.name: n for n in self.nodes}
         maker = {output: n for n in self.nodes for output in n.outputs}
-        order = [by_name[name] for name in self._info["nodes"]]
+        order = list(dict.fromkeys(maker[output] for output in self._info["outputs"]))
         dependencies = {n: sorted({maker[a] for a in n.root_args if a in maker}, key=lambda d: d.name) for n in order}
-        required = self._required_outputs(maker)
-        return GraphResult(maker, order, list(self.root_args), sorted(maker), dependencies, required)
+        return GraphResult(maker, order, list(self.root_args), sorted(maker), dependencies, self._required_outputs())
 
-    def _required_outputs(self, maker: dict[str, Any]) -> dict[Any, list[str]]:
+    def _required_outputs(self) -> dict[Any, list[str]]:
+        """Of each nested pipeline those that other nodes read; all of them where none is read."""
         read = {a for n in self.nodes for a in n.root_args}
-        required = {}
-        for n in self.nodes:
-            if isinstance(n, PipelineNode):
-                used = [o for o in n.outputs if o in read]
-                required[n] = used if used and len(used) < len(n.outputs) else list(n.outputs)
-        return required
+        return {n: [o for o in n.outputs if o in read] or list(n.outputs) for n in self._nested}
+
+    def _asked(self, output_name: Any) -> list[str] | None:
+        """Outputs of a run by name; None for all. Unasked, a nested pipeline makes only what is read, if any is."""
+        outputs = _names(output_name)
+        if outputs is not None or not self._nested:
+            return outputs
+        required = self._required_outputs()
+        if all(len(required[n]) == len(n.outputs) for n in self._nested):
+            return None
+        return [o for n in self.nodes for o in required.get(n, n.outputs)]
 
     @property
     def root_args(self) -> tuple[str, ...]:
@@ -273,14 +277,15 @@ class Pipeline:
         Returns
         -------
         dict
-            The nodes' outputs, in the order in which they ran.
+            The nodes' outputs, in the order in which they ran. Of a nested pipeline that other nodes read from, only
+            what they read, unless `output_name` asks for more.
 
         Raises
         ------
         ValueError
             An input is missing (all of them are named) or an output is unknown (the choices are named).
         """
-        outputs = _names(output_name)
+        outputs = self._asked(output_name)
         if outputs is not None and not outputs:
             return {}
         return _engine_of(engine or self.engine)._run(self, dict(inputs or {}), outputs, Request())
@@ -331,7 +336,7 @@ class Pipeline:
         from houndstooth._stream import stream
 
         request = Request(map_over=self._over(map_over), product=_mode(map_mode), collect=_collect(errors))
-        return stream(self, dict(inputs or {}), _names(output_name), _engine_of(engine or self.engine), request)
+        return stream(self, dict(inputs or {}), self._asked(output_name), _engine_of(engine or self.engine), request)
 
     async def arun(
         self, inputs: dict[str, Any] | None = None, output_name: Any = None, engine: Any = None
@@ -387,7 +392,7 @@ class Pipeline:
         if format not in _PLAN_FORMATS:
             raise ValueError(f"format is one of {', '.join(_PLAN_FORMATS)}, not {format!r}")
         given = list(self.root_args) if inputs is None else list(inputs)
-        text = self._core(False).plan(_names(output_name), given, _PLAN_FORMATS[format])
+        text = self._core(False).plan(self._asked(output_name), given, _PLAN_FORMATS[format])
         return text + "".join(self._lifted()) if format == "text" else text
 
     def _lifted(self) -> Iterator[str]:
@@ -449,6 +454,8 @@ class PipelineNode:
 
     def _check(self) -> None:
         inner, outputs = self.pipeline.root_args, self.pipeline.available_output_names
+        back = {name: outer for outer, name in self.input_mapping.items()}
+        names = [back.get(n, n) for n in inner]
         for outer, name in self.input_mapping.items():
             if name not in inner:
                 raise ValueError(
@@ -461,9 +468,9 @@ class PipelineNode:
                     f"'{self.name}': output_mapping names {name!r}, which is no output; there are {', '.join(outputs)}"
                 )
         for name in self.map_over:
-            if name not in self.root_args and self.input_mapping.get(name, name) not in inner:
+            if name not in names:
                 raise ValueError(
-                    f"'{self.name}': map_over names {name!r}, which is no input; there are {', '.join(self.root_args)}"
+                    f"'{self.name}': map_over names {name!r}, which is no input; there are {', '.join(names)}"
                 )
 
     @property
@@ -498,8 +505,9 @@ class PipelineNode:
     def _add_to(self, core: Any, cached: bool) -> None:
         engine = self.pipeline.engine
         own = _engine_of(engine)._settings() if engine is not None else None
+        cached = (cached or getattr(engine, "cache", None) is not None) and self.cache
         core.add_pipeline(
-            self.pipeline._core(cached and self.cache),
+            self.pipeline._core(cached),
             self.name,
             self.input_mapping or None,
             self.output_mapping or None,

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -54,3 +56,31 @@ def peer() -> Callable[[str], ModuleType]:
             pytest.skip(f"peer: {name} cannot be imported: {error}")
 
     return load
+
+
+@pytest.fixture(params=["sequential", "threads", "processes", "dask", "daft"])
+def engine(request: pytest.FixtureRequest, peer: Callable[[str], ModuleType]) -> Any:
+    """Every engine there is, one after the other; without its peer the test fails."""
+    from engines_fixture import engine_of
+
+    if request.param in ("dask", "daft"):
+        peer(request.param)
+    return engine_of(request.param)
+
+
+@pytest.fixture(params=["sequential", "threads", "processes", "dask", "daft"])
+def make_engine(request: pytest.FixtureRequest, peer: Callable[[str], ModuleType]) -> Callable[..., Any]:
+    """Makes an engine of every kind with options."""
+    from engines_fixture import engine_of
+
+    if request.param in ("dask", "daft"):
+        peer(request.param)
+    return lambda **options: engine_of(request.param, **options)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Any:
+    """A function that notes its arguments, also from worker processes; `lines()` has them."""
+    from engines_fixture import CallLog
+
+    return CallLog(tmp_path / "calls.log")

@@ -24,3 +24,27 @@ def engine_of(name: str, **options: Any) -> Any:
     if name not in _made:
         _made[name] = kinds[name]()
     return _made[name]
+
+
+class CallLog:
+    """What was called, across processes: a line a call."""
+
+    def __init__(self, path: Any) -> None:
+        self.path = str(path)
+
+    def __call__(self, *words: Any) -> None:
+        with open(self.path, "a") as f:
+            f.write(" ".join(map(str, words)) + "\n")
+
+    def lines(self) -> list[str]:
+        try:
+            with open(self.path) as f:
+                return f.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def __len__(self) -> int:
+        return len(self.lines())
+
+    def clear(self) -> None:
+        open(self.path, "w").close()
