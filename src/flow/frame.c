@@ -52,10 +52,16 @@ ht_status hti_frame_fail(const hti_frame *frame, ht_status status, ht_error *err
     return hti_frame_fail_around(frame->map->parent, status, err);
 }
 
+void hti_body_drop(ht_body *body)
+{
+    if (body->slot && body->drop) body->drop(body->slot);
+    body->slot = NULL;
+}
+
 void hti_body_free(ht_body *body)
 {
     if (!body) return;
-    if (body->slot && body->drop) body->drop(body->slot);
+    hti_body_drop(body);
     for (size_t i = 0; i < body->n_answers; i++) {
         ht_value_release(body->answers[i].value);
         hti_free(body->answers[i].why);

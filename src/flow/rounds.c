@@ -285,18 +285,16 @@ static ht_status run_all(hti_run *run, hti_open_map *root, ht_error *err)
     }
 }
 
-/* Bodies that stand in their middle, on the threads that their stacks belong to. */
+/* Bodies that stand in their middle, on the threads that their stacks belong to; each reads no more of the others'
+ * bodies than which thread that is. */
 static ht_status drop_bodies(void *ud, size_t chunk, size_t thread, ht_error *err)
 {
     const hti_run *run = ud;
     (void)thread;
     (void)err;
     for (const hti_open_map *map = run->last; map; map = map->before)
-        for (hti_frame *frame = map->live; frame; frame = frame->live_after) {
-            if (!is_pinned(frame) || (run->pool && frame->body->thread != chunk)) continue;
-            hti_body_free(frame->body);
-            frame->body = NULL;
-        }
+        for (hti_frame *frame = map->live; frame; frame = frame->live_after)
+            if (frame->body && (!run->pool || frame->body->thread == chunk)) hti_body_drop(frame->body);
     return HT_OK;
 }
 

@@ -251,6 +251,7 @@ ht_status hti_frame_fail_around(const hti_frame *parent, ht_status status, ht_er
 void hti_frame_tell_around(const hti_frame *frame);
 void hti_frame_release(hti_frame *frame); /* its values; it may be used again */
 void hti_frame_free(hti_frame *frame);    /* NULL allowed */
+void hti_body_drop(ht_body *body);        /* the stack that it stands on, if it does; on that stack's thread */
 void hti_body_free(ht_body *body);
 /* The answer of an awaited call; takes value, copies the failure. why NULL, or HT_OK: success. */
 HT_CHECKED ht_status hti_body_answer(ht_body *body, ht_value value, const ht_error *why, ht_error *err);
