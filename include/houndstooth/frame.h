@@ -31,6 +31,12 @@ HT_API ht_expr *ht_expr_lit(ht_value value);
 HT_API ht_expr *ht_expr_call(ht_instance *instance, const char *method, ht_expr *const *args, size_t n_args);
 /* A node with one output; what it describes must outlive the frame. args [n_args] */
 HT_API ht_expr *ht_expr_apply(const ht_node_desc *desc, ht_expr *const *args, size_t n_args);
+/*
+ * A node with a row form and one output, called once over whole columns: it gets a series where an argument is a
+ * column, else the one value, and gives a series of as many rows, or any value that only another of these takes, or
+ * that a call is mapped over. args [n_args]
+ */
+HT_API ht_expr *ht_expr_whole(const ht_node_desc *desc, ht_expr *const *args, size_t n_args);
 /* Under another name, for ht_frame_select. */
 HT_API ht_expr *ht_expr_alias(ht_expr *expr, const char *name);
 HT_API void ht_expr_free(ht_expr *expr); /* only of one that was given to nobody; NULL allowed */

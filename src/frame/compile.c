@@ -236,7 +236,7 @@ static ht_status add_callee(ht_pipeline *into, const column_value *v, const char
 static bool is_whole(const column_value *v, char method[HTI_METHOD_NAME])
 {
     hti_chosen chosen, again;
-    if (v->expr->desc) return false;
+    if (v->expr->desc) return v->expr->is_whole;
     ht_instance *instance = ht_value_instance(v->expr->value);
     if (hti_instance_method(instance, v->expr->name, &chosen, NULL) != HT_OK) return false;
     const ht_forms *forms = &chosen.method->forms;

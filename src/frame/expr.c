@@ -87,6 +87,13 @@ ht_expr *ht_expr_apply(const ht_node_desc *desc, ht_expr *const *args, size_t n_
     return take_args(expr, args, n_args);
 }
 
+ht_expr *ht_expr_whole(const ht_node_desc *desc, ht_expr *const *args, size_t n_args)
+{
+    ht_expr *expr = ht_expr_apply(desc, args, n_args);
+    if (expr) expr->is_whole = true;
+    return expr;
+}
+
 ht_expr *ht_expr_alias(ht_expr *expr, const char *name)
 {
     if (!expr) return NULL;

@@ -47,7 +47,8 @@ struct ht_expr {
     const ht_node_desc *desc;
     ht_expr **args; /* [n_args] owned */
     size_t n_args;
-    bool lost; /* memory was out in its making */
+    bool is_whole; /* of a node: over whole columns */
+    bool lost;     /* memory was out in its making */
 };
 /* Everything it names is there, and can be called so; depth is bounded here. */
 HT_CHECKED ht_status hti_expr_check(const ht_expr *expr, const char *const *names, size_t n, int depth, ht_error *err);

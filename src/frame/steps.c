@@ -77,10 +77,23 @@ static ht_status keep(void *self, const ht_value *in, ht_value *out, ht_error *e
     return status;
 }
 
+/* An object that tells its rows as the list of them. */
+static ht_status list_of_object(ht_value *value, ht_error *err)
+{
+    const ht_type *type = ht_value_type(*value);
+    ht_value list = ht_value_null();
+    if (!type || !type->rows) return HT_OK;
+    const ht_status status = type->rows(ht_value_object(*value, type), &list, err);
+    ht_value_release(*value);
+    *value = status == HT_OK ? list : ht_value_null();
+    return status;
+}
+
 /* Items of row i of a column of lists; a null or empty one counts as one item, null. */
 static ht_status items_of(const ht_series *lists, size_t i, ht_value *list, size_t *n, ht_error *err)
 {
     HT_TRY(ht_series_get(lists, i, list, err));
+    HT_TRY(list_of_object(list, err));
     const ht_tensor *tensor = ht_value_tensor_view(*list);
     if (tensor)
         *n = tensor->n;
@@ -151,6 +164,8 @@ static ht_status flatten(void *self, const ht_value *in, ht_value *out, ht_error
     growing_rows rows = {0};
     (void)self;
     HT_TRY(hti_series_of(in[0], HT_DTYPE_INFER, &lists, err));
+    /* What was in objects stays the values it is. */
+    const ht_dtype as = ht_series_dtype(lists) == HT_DTYPE_OBJECT ? HT_DTYPE_OBJECT : HT_DTYPE_INFER;
     ht_status status = HT_OK;
     for (size_t i = 0; status == HT_OK && i < ht_series_len(lists); i++) {
         ht_value list;
@@ -161,7 +176,7 @@ static ht_status flatten(void *self, const ht_value *in, ht_value *out, ht_error
         ht_value_release(list);
     }
     ht_series_release(lists);
-    if (status == HT_OK) status = ht_series_from_values(HT_DTYPE_INFER, rows.at, rows.n, &made, err);
+    if (status == HT_OK) status = ht_series_from_values(as, rows.at, rows.n, &made, err);
     for (size_t i = 0; i < rows.n; i++) ht_value_release(rows.at[i]);
     hti_free(rows.at);
     return status == HT_OK ? take_series(made, out, err) : status;

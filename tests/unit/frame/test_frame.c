@@ -333,6 +333,92 @@ static void columns_that_nobody_asks_for_are_not_computed(void **state)
     ht_frame_release(frame);
 }
 
+static ht_status halves(void *self, const ht_value *in, ht_value *out, ht_error *e)
+{
+    ht_series *parts[2] = {NULL, NULL}, *whole = ht_value_series(in[0]);
+    const size_t n = ht_series_len(whole), cut = (size_t)in[1].as.integer;
+    ht_value list[2];
+    (void)self;
+    OK(ht_series_slice(whole, 0, cut, &parts[0], e));
+    OK(ht_series_slice(whole, cut, n - cut, &parts[1], e));
+    for (int i = 0; i < 2; i++) {
+        OK(ht_series_value(parts[i], &list[i], e));
+        ht_series_release(parts[i]);
+    }
+    return ht_value_list_take(list, 2, out, e);
+}
+
+static ht_status turned(void *self, const ht_value *in, ht_value *out, ht_error *e)
+{
+    ht_series *parts[2], *whole;
+    size_t n;
+    const ht_value *pieces = ht_value_items(in[0], &n);
+    (void)self;
+    assert_int_equal(n, 2);
+    for (int i = 0; i < 2; i++) parts[1 - i] = ht_value_series(pieces[i]);
+    OK(ht_series_concat(parts, 2, &whole, e));
+    const ht_status status = ht_series_value(whole, out, e);
+    ht_series_release(whole);
+    return status;
+}
+
+/* A column as a list of two pieces, which another node turns around; both see columns, and a literal as it is. */
+static void nodes_over_whole_columns(void **state)
+{
+    static const ht_input two[] = {{"column", NULL}, {"at", NULL}}, one[] = {{"pieces", NULL}};
+    static const char *const outputs[] = {"out"};
+    static const ht_node_desc cutter = {HT_DESC(ht_node_desc),   .name = "test.halves", .inputs = two,
+                                        .n_inputs = 2,           .outputs = outputs,    .n_outputs = 1,
+                                        .forms = {.row = halves}};
+    static const ht_node_desc turner = {HT_DESC(ht_node_desc),   .name = "test.turned", .inputs = one,
+                                        .n_inputs = 1,           .outputs = outputs,    .n_outputs = 1,
+                                        .forms = {.row = turned}};
+    (void)state;
+    ht_expr *pieces = ht_expr_whole(&cutter, (ht_expr *[]){ht_expr_col("x"), ht_expr_lit(ht_value_int(4))}, 2);
+    ht_frame *frame = then(numbers_frame(10, false), "y", ht_expr_whole(&turner, &pieces, 1));
+    ht_frame *made = collected(frame, 0);
+    for (size_t row = 0; row < 10; row++)
+        assert_true(number_at(made, "y", row) == (double)(row < 6 ? row + 4 : row - 6));
+    ht_frame_release(made);
+    ht_frame_release(frame);
+}
+
+static ht_status rows_of_object(const void *object, ht_value *out, ht_error *e)
+{
+    const ht_value items[] = {ht_value_int(1), ht_value_float(2.5)};
+    return ht_value_list(items, *(const size_t *)object, out, e);
+}
+static void keep_object(void *object) { (void)object; }
+
+/* Objects that tell their rows explode, and the rows stay of the kinds that they are. */
+static void objects_explode(void **state)
+{
+    static const ht_type type = {HT_DESC(ht_type), .name = "test.rows", .release = keep_object, .rows = rows_of_object};
+    static size_t lens[] = {2, 0};
+    static const ht_kind kinds[] = {HT_KIND_INT, HT_KIND_FLOAT, HT_KIND_NULL};
+    ht_value objects[2], value;
+    ht_series *column;
+    ht_frame *frame, *next;
+    (void)state;
+    for (size_t i = 0; i < 2; i++) OK(ht_value_opaque(&type, &lens[i], &objects[i], &err));
+    OK(ht_series_from_values(HT_DTYPE_OBJECT, objects, 2, &column, &err));
+    for (size_t i = 0; i < 2; i++) ht_value_release(objects[i]);
+    OK(ht_frame_from_columns((const char *[]){"l"}, &column, 1, &frame, &err));
+    ht_series_release(column);
+    OK(ht_frame_explode(frame, "l", &next, &err));
+    ht_frame_release(frame);
+    frame = collected(next, 0);
+    OK(ht_frame_column(frame, "l", &column, &err));
+    assert_int_equal(ht_series_len(column), 3);
+    for (size_t row = 0; row < 3; row++) {
+        OK(ht_series_get(column, row, &value, &err));
+        assert_int_equal(value.kind, kinds[row]);
+    }
+    ht_series_release(column);
+    ht_frame_release(frame);
+    ht_frame_release(next);
+}
+
 static void policies_types_and_started_calls_hold_in_frames(void **state)
 {
     ht_series *series;
@@ -523,6 +609,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(chunks_meet_in_order),
         cmocka_unit_test(limits_run_just_enough),
         cmocka_unit_test(columns_that_nobody_asks_for_are_not_computed),
+        cmocka_unit_test(nodes_over_whole_columns),
+        cmocka_unit_test(objects_explode),
         cmocka_unit_test(policies_types_and_started_calls_hold_in_frames),
         cmocka_unit_test(mistakes_are_told_when_they_are_made),
         cmocka_unit_test(shown_and_explained),
