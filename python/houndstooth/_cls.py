@@ -147,7 +147,6 @@ class _Plan:
             "as_series": form.wants_series(),
             "broadcast": bool(form.noted.get("broadcast", False)),
             "is_static": self.is_static,
-            "returns": form.noted.get("return_dtype"),
             "over": form.over() if batch or (row and form.is_batch()) else 0,
             "is_whole": row and batch is None and self.is_batch(),
             "batch_size": form.noted.get("batch_size", 0),
@@ -236,7 +235,8 @@ def _describe(plans: dict[str, _Plan]) -> tuple[dict[str, Any], ...]:
     for name, plan in plans.items():
         if plan.is_batch():
             methods.append({**plan.described(name, True, None), "is_async": False})
-            methods.append(plan.described(name + ":batch", False, plan))
+            pieces = plan.described(name + ":batch", True, None)
+            methods.append({**pieces, "is_async": plan.is_async, "as_list": not plan.wants_series()})
         else:
             methods.append(plan.described(name, True, plan.batch))
             if plan.batch or plan.is_async:

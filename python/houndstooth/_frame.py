@@ -17,35 +17,81 @@ def to_series(values: Any) -> Any:
 
 
 class Expression:
-    """What a column is computed from; made by `col`, `lit`, and methods and functions called with one of these."""
+    """What a column is computed from; made by `col`, `lit`, methods and functions called with one, and operators.
 
-    def __init__(self, described: tuple[Any, ...], name: str, keep: tuple[Any, ...] = ()) -> None:
-        self._described, self._name, self._keep = described, name, keep
+    Operators (``+ - * / // % **``, comparisons, ``& | ^ ~``) are Python's, row by row; None in gives None.
+    """
+
+    def __init__(self, described: tuple[Any, ...], name: str) -> None:
+        self._described, self._name = described, name
 
     def alias(self, name: str) -> Expression:
         """The same under another name."""
-        return Expression(("alias", self._described, name), name, self._keep)
+        return Expression(("alias", self._described, name), name)
+
+    def cast(self, dtype: Any) -> Expression:
+        """The rows as another DataType; what would lose something is an error that names the row."""
+        return Expression(("cast", self._described, dtype), self._name)
+
+    def is_null(self) -> Expression:
+        """Whether a row is None."""
+        return self._with(18)
+
+    def not_null(self) -> Expression:
+        """Whether a row is something."""
+        return self._with(19)
 
     def name(self) -> str:
         """The name of the column that `select` makes of it."""
         return self._name
 
+    def _with(self, operator: int, other: Any = None, swapped: bool = False) -> Expression:
+        a, b = (other, self) if swapped else (self, other)
+        return Expression(("op", operator, _described(a), _described(b)), self._name)
+
     def __repr__(self) -> str:
         return f"Expression({_text(self._described)})"
 
     def __bool__(self) -> bool:
-        raise TypeError("an expression has no truth value; collect the frame first")
+        raise TypeError("an expression has no truth value; use & | ~ for and, or, not")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+# Their places are the numbers that the extension has for them; from _UNARY on they take one operand.
+_OPERATORS = "lt le eq ne gt ge add sub mul truediv floordiv mod pow and or xor neg invert".split()
+_SIGNS = [*"< <= == != > >= + - * / // % ** & | ^ - ~".split(), "is_null ", "not_null "]
+_ARITHMETIC, _UNARY = 6, 16
+
+
+def _operator(number: int, swapped: bool) -> Any:
+    if number >= _UNARY:
+        return lambda self: self._with(number)
+    return lambda self, other: self._with(number, other, swapped)
+
+
+for _number, _operation in enumerate(_OPERATORS):
+    setattr(Expression, f"__{_operation}__", _operator(_number, False))
+    if _ARITHMETIC <= _number < _UNARY:
+        setattr(Expression, f"__r{_operation}__", _operator(_number, True))
+
+
+def _described(value: Any) -> tuple[Any, ...]:
+    return value._described if isinstance(value, Expression) else ("lit", value)
 
 
 def _text(described: tuple[Any, ...]) -> str:
-    kind = described[0]
-    if kind == "col":
-        return f"col({described[1]})"
-    if kind == "lit":
-        return f"lit({described[1]!r})"
+    kind, first, *rest = described
+    if kind in ("col", "lit"):
+        return f"col({first})" if kind == "col" else f"lit({first!r})"
     if kind == "alias":
-        return f"{_text(described[1])} as {described[2]}"
-    return f"{described[2].partition(':')[0]}({', '.join(map(_text, described[3]))})"
+        return f"{_text(first)} as {rest[0]}"
+    if kind == "cast":
+        return f"cast({_text(first)}, {rest[0]!r})"
+    if kind == "op":
+        sign = _SIGNS[first]
+        return f"{sign}{_text(rest[0])}" if first >= _UNARY else f"({_text(rest[0])} {sign} {_text(rest[1])})"
+    return f"{rest[0].partition(':')[0]}({', '.join(map(_text, rest[1]))})"
 
 
 def col(name: str) -> Expression:
@@ -60,15 +106,15 @@ def lit(value: Any) -> Expression:
 
 def call_expression(instance: Any, plan: Any, args: tuple[Any, ...]) -> Expression:
     """A method over columns: its batch form where it is a batch method, else row by row, coroutines together."""
-    method = plan.name
-    if plan.is_batch():
-        method += ":batch"
-    elif plan.batch is not None:
-        method += ":row"
-    described = tuple(a._described if isinstance(a, Expression) else ("lit", a) for a in args)
+    noted = plan.noted
     first = next(a for a in args if isinstance(a, Expression))
-    keep = (instance, *(k for a in args if isinstance(a, Expression) for k in a._keep))
-    return Expression(("call", instance, method, described), first._name, keep)
+    inner = tuple(map(_described, args))
+    if not plan.is_batch():
+        method = plan.name + ":row" if plan.batch is not None else plan.name
+        return Expression(("call", instance, method, inner, noted.get("return_dtype")), first._name)
+    flags = (1 if noted.get("broadcast") else 0) | (2 if plan.policy()["on_error"] == 1 else 0)
+    ways = (noted.get("return_dtype"), noted.get("batch_size", 0), flags)
+    return Expression(("batch", instance, plan.name + ":batch", inner, *ways), first._name)
 
 
 class DataFrame:
@@ -86,26 +132,25 @@ class DataFrame:
 
     def with_columns(self, columns: dict[str, Any]) -> DataFrame:
         """Several columns at once; none sees the others."""
-        exprs = [_expression(e) for e in columns.values()]
-        described = tuple(e._described for e in exprs)
-        return DataFrame(self._frame.with_columns(list(columns), described, _kept(exprs)))
+        return DataFrame(self._frame.with_columns(list(columns), tuple(map(_described, columns.values()))))
 
     def select(self, *columns: Any, **named: Any) -> DataFrame:
         """Just these columns: names or expressions."""
         exprs = [col(c) if isinstance(c, str) else _named(c) for c in columns]
         exprs += [_expression(e).alias(name) for name, e in named.items()]
-        return DataFrame(self._frame.select(tuple(e._described for e in exprs), _kept(exprs)))
+        return DataFrame(self._frame.select(tuple(e._described for e in exprs)))
 
     def where(self, predicate: Any) -> DataFrame:
         """The rows where a bool is true; null counts as false."""
-        expr = _expression(predicate)
-        return DataFrame(self._frame.where(expr._described, _kept([expr])))
+        return DataFrame(self._frame.where(_described(predicate)))
 
     filter = where
 
     def explode(self, column: Any) -> DataFrame:
         """A row for each item of a list column; an empty list or null gives one row with null."""
-        return DataFrame(self._frame.explode(column.name() if isinstance(column, Expression) else column))
+        name = column.name() if isinstance(column, Expression) else column
+        items = ("cast", ("col", name), None)  # what was in objects, typed where that is exact
+        return DataFrame(self._frame.explode(name).with_columns([name], (items,)))
 
     def limit(self, n: int) -> DataFrame:
         """The first n rows."""
@@ -211,11 +256,7 @@ def _expression(value: Any) -> Expression:
 def _named(value: Any) -> Expression:
     """Under its name: a call has that of its first column."""
     expr = _expression(value)
-    return expr.alias(expr._name) if expr._described[0] == "call" else expr
-
-
-def _kept(exprs: list[Expression]) -> tuple[Any, ...]:
-    return tuple(k for e in exprs for k in e._keep)
+    return expr if expr._described[0] in ("col", "alias") else expr.alias(expr._name)
 
 
 def _settings(engine: Any) -> Any:

@@ -5,7 +5,7 @@
  * a nested map makes are Python lists from the start (hp_gather), so every reader sees one object.
  * Easy to get wrong: int and float by exact type only, as a subclass (an enum, a numpy scalar) is more than its number.
  */
-#include "py_core.h"
+#include "py_series.h"
 
 #include <string.h>
 
@@ -186,7 +186,8 @@ PyObject *hp_unwrap(ht_value value)
     const ht_failure *failure = ht_value_failure(value);
     if (failure) return hp_failure_new(value, failure);
     if (ht_value_instance(value)) return hp_proxy_of(value);
-    return hp_value_new(value);
+    ht_series *series = ht_value_series(value);
+    return series ? hp_series_new(ht_series_retain(series), NULL) : hp_value_new(value);
 }
 
 /* ---- results of nested maps ---- */

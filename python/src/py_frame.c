@@ -1,17 +1,13 @@
 /*
- * py_frame.c - lazy frames as Python objects: columns in, expressions built from a description, results out.
- *
- * An expression is described by tuples, because the library's own are used up by the frame they are given to:
- * ("col", name), ("lit", value), ("call", instance, method, args), ("alias", expression, name).
+ * py_frame.c - lazy frames as Python objects: columns in, expressions by their description (py_expr.c), results out.
  */
 #include "py_series.h"
 
 typedef struct hp_frame {
     PyObject_HEAD ht_frame *frame;
-    PyObject *keep; /* instances that its expressions call; a tuple or NULL */
 } hp_frame;
 
-static PyObject *new_frame(ht_frame *frame, PyObject *keep)
+static PyObject *new_frame(ht_frame *frame)
 {
     hp_frame *made = PyObject_New(hp_frame, hp.frame_type);
     if (!made) {
@@ -19,81 +15,17 @@ static PyObject *new_frame(ht_frame *frame, PyObject *keep)
         return NULL;
     }
     made->frame = frame;
-    made->keep = Py_XNewRef(keep);
     return (PyObject *)made;
 }
 
-static PyObject *give(ht_status status, ht_frame *frame, PyObject *keep, const ht_error *err)
+static PyObject *give(ht_status status, ht_frame *frame, const ht_error *err)
 {
-    if (status == HT_OK) return new_frame(frame, keep);
+    if (status == HT_OK) return new_frame(frame);
     (void)hp_raise(err);
     return NULL;
 }
 
 /* ---- expressions ---- */
-
-static ht_expr *expr_of(PyObject *described);
-
-static ht_expr *call_of(PyObject *described)
-{
-    ht_expr *args[HP_MAX_INPUTS];
-    ht_instance *instance = hp_instance_of(PyTuple_GetItem(described, 1));
-    const char *method = hp_text(PyTuple_GetItem(described, 2), "a method's name");
-    PyObject *inner = PyTuple_GetItem(described, 3);
-    const Py_ssize_t n = PyTuple_Check(inner) ? PyTuple_Size(inner) : -1;
-    if (!instance || !method || n < 0 || n > HP_MAX_INPUTS) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a call is of an instance, a method and arguments");
-        return NULL;
-    }
-    Py_ssize_t made = 0;
-    for (; made < n; made++) {
-        args[made] = expr_of(PyTuple_GetItem(inner, made));
-        if (!args[made]) break;
-    }
-    if (made == n) return ht_expr_call(instance, method, args, (size_t)n);
-    for (Py_ssize_t i = 0; i < made; i++) ht_expr_free(args[i]);
-    return NULL;
-}
-
-static ht_expr *lit_of(PyObject *object)
-{
-    ht_value value;
-    ht_error err = {0};
-    if (hp_wrap(object, &value, &err) != HT_OK) {
-        (void)hp_raise(&err);
-        return NULL;
-    }
-    ht_expr *made = ht_expr_lit(value);
-    ht_value_release(value);
-    return made;
-}
-
-/* NULL with an exception. */
-static ht_expr *expr_of(PyObject *described)
-{
-    const char *kind = PyTuple_Check(described) && PyTuple_Size(described) >= 2
-                           ? hp_text(PyTuple_GetItem(described, 0), "an expression's kind")
-                           : NULL;
-    ht_expr *made = NULL;
-    if (!kind) {
-        PyErr_SetString(PyExc_TypeError, "an expression is described by a tuple");
-        return NULL;
-    }
-    if (!strcmp(kind, "call")) {
-        made = call_of(described);
-    } else if (!strcmp(kind, "lit")) {
-        made = lit_of(PyTuple_GetItem(described, 1));
-    } else if (!strcmp(kind, "alias")) {
-        const char *name = hp_text(PyTuple_GetItem(described, 2), "a column's name");
-        ht_expr *inner = name ? expr_of(PyTuple_GetItem(described, 1)) : NULL;
-        made = inner ? ht_expr_alias(inner, name) : NULL;
-    } else {
-        const char *name = hp_text(PyTuple_GetItem(described, 1), "a column's name");
-        made = name ? ht_expr_col(name) : NULL;
-    }
-    if (!made && !PyErr_Occurred()) PyErr_NoMemory();
-    return made;
-}
 
 /* All of a tuple of descriptions; NULL with an exception. */
 static ht_expr **exprs_of(PyObject *described, Py_ssize_t *n)
@@ -106,19 +38,13 @@ static ht_expr **exprs_of(PyObject *described, Py_ssize_t *n)
     ht_expr **made = PyMem_Calloc((size_t)*n + 1, sizeof(ht_expr *));
     if (!made) PyErr_NoMemory();
     for (Py_ssize_t i = 0; made && i < *n; i++) {
-        made[i] = expr_of(PyTuple_GetItem(described, i));
+        made[i] = hp_expr_of(PyTuple_GetItem(described, i));
         if (made[i]) continue;
         for (Py_ssize_t k = 0; k < i; k++) ht_expr_free(made[k]);
         PyMem_Free(made);
         return NULL;
     }
     return made;
-}
-
-/* What this frame keeps and what more there is. */
-static PyObject *keep_more(const hp_frame *self, PyObject *more)
-{
-    return self->keep ? PySequence_Concat(self->keep, more) : Py_NewRef(more);
 }
 
 /* ---- making ---- */
@@ -149,7 +75,7 @@ static PyObject *from_columns(PyObject *cls, PyObject *args)
     if (status != HT_OK && !err.message[0] && !PyErr_Occurred())
         PyErr_SetString(PyExc_TypeError, "columns are as many Series as there are names");
     if (PyErr_Occurred()) return NULL;
-    return give(status, frame, NULL, &err);
+    return give(status, frame, &err);
 }
 
 static PyObject *from_arrow(PyObject *cls, PyObject *object)
@@ -160,22 +86,25 @@ static PyObject *from_arrow(PyObject *cls, PyObject *object)
     (void)cls;
     struct ArrowArrayStream *stream = hp_share_stream(object, &capsule);
     if (!stream) return NULL;
-    const ht_status status = ht_frame_from_arrow(stream, &frame, &err);
-    Py_XDECREF(capsule);
-    return give(status, frame, NULL, &err);
+    ht_status status;
+    HP_NATIVE_BEGIN /* a producer may compute in threads that need the GIL */
+        status = ht_frame_from_arrow(stream, &frame, &err);
+    HP_NATIVE_END
+    hp_share_drop(capsule);
+    return give(status, frame, &err);
 }
 
 /* ---- steps ---- */
 
-/* with_columns(names, expressions, keep) */
+/* with_columns(names, expressions) */
 static PyObject *with_columns(PyObject *self, PyObject *args)
 {
-    PyObject *names, *described, *more, *keep;
+    PyObject *names, *described, *keep;
     const char **texts;
     ht_error err = {0};
     ht_frame *frame = NULL;
     Py_ssize_t n_exprs = 0;
-    if (!PyArg_ParseTuple(args, "OOO", &names, &described, &more)) return NULL;
+    if (!PyArg_ParseTuple(args, "OO", &names, &described)) return NULL;
     const Py_ssize_t n = hp_texts(names, "names of columns", &texts, &keep);
     ht_expr **exprs = n >= 0 ? exprs_of(described, &n_exprs) : NULL;
     ht_status status = HT_FAILED;
@@ -184,44 +113,31 @@ static PyObject *with_columns(PyObject *self, PyObject *args)
     PyMem_Free(texts);
     Py_XDECREF(keep);
     if (!exprs) return NULL;
-    PyObject *kept = keep_more((hp_frame *)self, more);
-    PyObject *made = kept ? give(status, frame, kept, &err) : NULL;
-    Py_XDECREF(kept);
-    return made;
+    return give(status, frame, &err);
 }
 
-/* select(expressions, keep) */
-static PyObject *select_columns(PyObject *self, PyObject *args)
+/* select(expressions) */
+static PyObject *select_columns(PyObject *self, PyObject *described)
 {
-    PyObject *described, *more;
     ht_error err = {0};
     ht_frame *frame = NULL;
     Py_ssize_t n;
-    if (!PyArg_ParseTuple(args, "OO", &described, &more)) return NULL;
     ht_expr **exprs = exprs_of(described, &n);
     if (!exprs) return NULL;
     const ht_status status = ht_frame_select(((hp_frame *)self)->frame, exprs, (size_t)n, &frame, &err);
     PyMem_Free(exprs);
-    PyObject *kept = keep_more((hp_frame *)self, more);
-    PyObject *made = kept ? give(status, frame, kept, &err) : NULL;
-    Py_XDECREF(kept);
-    return made;
+    return give(status, frame, &err);
 }
 
-/* where(expression, keep) */
-static PyObject *where(PyObject *self, PyObject *args)
+/* where(expression) */
+static PyObject *where(PyObject *self, PyObject *described)
 {
-    PyObject *described, *more;
     ht_error err = {0};
     ht_frame *frame = NULL;
-    if (!PyArg_ParseTuple(args, "OO", &described, &more)) return NULL;
-    ht_expr *expr = expr_of(described);
+    ht_expr *expr = hp_expr_of(described);
     if (!expr) return NULL;
     const ht_status status = ht_frame_where(((hp_frame *)self)->frame, expr, &frame, &err);
-    PyObject *kept = keep_more((hp_frame *)self, more);
-    PyObject *made = kept ? give(status, frame, kept, &err) : NULL;
-    Py_XDECREF(kept);
-    return made;
+    return give(status, frame, &err);
 }
 
 static PyObject *explode(PyObject *self, PyObject *name)
@@ -231,7 +147,7 @@ static PyObject *explode(PyObject *self, PyObject *name)
     const char *text = hp_text(name, "a column's name");
     if (!text) return NULL;
     const ht_status status = ht_frame_explode(((hp_frame *)self)->frame, text, &frame, &err);
-    return give(status, frame, ((hp_frame *)self)->keep, &err);
+    return give(status, frame, &err);
 }
 
 static PyObject *limit(PyObject *self, PyObject *count)
@@ -241,7 +157,7 @@ static PyObject *limit(PyObject *self, PyObject *count)
     const size_t n = PyLong_AsSize_t(count);
     if (PyErr_Occurred()) return NULL;
     const ht_status status = ht_frame_limit(((hp_frame *)self)->frame, n, &frame, &err);
-    return give(status, frame, ((hp_frame *)self)->keep, &err);
+    return give(status, frame, &err);
 }
 
 /* ---- running and reading ---- */
@@ -255,7 +171,7 @@ static PyObject *collect(PyObject *self, PyObject *engine)
     const bool before = hp_enter();
     const uint64_t causes = hp_causes_begin();
     const ht_status status = ht_frame_collect(((hp_frame *)self)->frame, &options, &frame, &err);
-    PyObject *made = give(status, frame, NULL, &err);
+    PyObject *made = give(status, frame, &err);
     hp_causes_end(causes);
     hp_leave(before);
     return made;
@@ -344,7 +260,6 @@ static void frame_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     ht_frame_release(((hp_frame *)self)->frame);
-    Py_XDECREF(((hp_frame *)self)->keep);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -352,8 +267,8 @@ static void frame_dealloc(PyObject *self)
 static PyMethodDef frame_methods[] = {{"from_columns", from_columns, METH_VARARGS | METH_STATIC, NULL},
                                       {"from_arrow", from_arrow, METH_O | METH_STATIC, NULL},
                                       {"with_columns", with_columns, METH_VARARGS, NULL},
-                                      {"select", select_columns, METH_VARARGS, NULL},
-                                      {"where", where, METH_VARARGS, NULL},
+                                      {"select", select_columns, METH_O, NULL},
+                                      {"where", where, METH_O, NULL},
                                       {"explode", explode, METH_O, NULL},
                                       {"limit", limit, METH_O, NULL},
                                       {"collect", collect, METH_O, NULL},
@@ -378,5 +293,6 @@ int hp_frame_init(PyObject *module)
     ht_error err = {0};
     hp.frame_type = hp_add_type(module, &frame_spec, NULL);
     if (!hp.frame_type) return -1;
-    return ht_frame_register(hp_registry(), &err) == HT_OK ? 0 : hp_raise(&err);
+    if (ht_frame_register(hp_registry(), &err) != HT_OK) return hp_raise(&err);
+    return hp_steps_init();
 }

@@ -5,7 +5,8 @@
  * `init` makes the live object of, at the first call, wherever that is. A live object is an hp_object: the Python
  * object with a pair {object, method} for each method, because the library hands one pointer to a form.
  * Each method X with a batch form XB is there as X (rows that gather), "X:row", XB (one direct call, arguments as
- * given) and "XB:batch"; "(get)", "(set)" and "(call)" reach everything else of an object, also in another process.
+ * given) and "XB:batch" (of pieces, which frames cut columns into). "(get)", "(set)" and "(call)" reach everything
+ * else of an object, also in another process.
  * A Method is the descriptor in the proxy's class: called, it binds arguments by its signature and then stops the body
  * that it is called from (py_stack.c), builds an expression, or calls at once.
  */
@@ -19,8 +20,8 @@ typedef struct hp_method {
     PyObject *function, *batch, *kwnames;
     Py_ssize_t n_params, n_positional, batch_positional;
     PyObject *batch_kwnames;
+    bool as_list;             /* a batch method over pieces of columns, which wants lists */
     bool is_static;           /* a function of its own, which is given no object */
-    PyObject *returns;        /* DataType of its results as a column; NULL: found out */
     bool as_series, is_whole; /* is_whole: a batch method that is called as it stands */
     uint64_t over;            /* of it: parameters that are columns */
 } hp_method;
@@ -145,6 +146,14 @@ static PyObject *call_method(const hp_method *m, PyObject *function, PyObject **
                                (size_t)(n_positional + 1 - skip) | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
 }
 
+/* A Series as a list in its place; NULL with an exception. */
+static void as_list(PyObject **slot)
+{
+    PyObject *series = *slot;
+    *slot = hp_series_list(hp_series_of(series));
+    Py_DECREF(series);
+}
+
 static PyObject *call_row(const struct pair *p, const ht_value *in)
 {
     PyObject *args[HP_MAX_INPUTS + 2], *result = NULL;
@@ -155,6 +164,7 @@ static PyObject *call_row(const struct pair *p, const ht_value *in)
     for (; n < m->n_params; n++) {
         args[n + 2] = hp_unwrap(in[n]);
         if (args[n + 2] && m->is_whole && m->as_series && (m->over >> n & 1)) as_column(&args[n + 2]);
+        if (args[n + 2] && m->as_list && hp_series_of(args[n + 2])) as_list(&args[n + 2]);
         if (!args[n + 2]) break;
     }
     if (n == m->n_params) result = call_method(m, m->function, args, m->n_positional, m->kwnames);
@@ -220,38 +230,6 @@ static ht_status method_batch(void *self, size_t n, const ht_column *in, ht_valu
     for (Py_ssize_t i = 0; i < made; i++) Py_DECREF(args[i + 2]);
     if (result && Py_TYPE(result) == hp.coroutine_type) result = run_coroutine(result);
     const ht_status status = result ? hp_take_rows(result, n, out[0], err) : hp_fail(err);
-    Py_XDECREF(result);
-    hp_gil_give(gil);
-    return status;
-}
-
-/* Whole columns, without a copy: what a frame calls. */
-static ht_status method_series(void *self, size_t n, const ht_series_column *in, ht_series **out, ht_error *err)
-{
-    const struct pair *p = self;
-    const hp_method *m = p->method;
-    const hp_gil gil = hp_gil_take();
-    PyObject *args[HP_MAX_INPUTS + 2], *result = NULL;
-    Py_ssize_t made = 0;
-    args[0] = NULL;
-    args[1] = p->object->self;
-    for (; made < m->n_params; made++) {
-        ht_series *column = in[made].series;
-        args[made + 2] = column ? hp_series_new(ht_series_retain(column), NULL) : hp_unwrap(in[made].constant);
-        if (!args[made + 2]) break;
-    }
-    if (made == m->n_params) result = call_method(m, m->batch, args, m->batch_positional, m->batch_kwnames);
-    for (Py_ssize_t i = 0; i < made; i++) Py_DECREF(args[i + 2]);
-    if (result && Py_TYPE(result) == hp.coroutine_type) result = run_coroutine(result);
-    *out = result ? hp_series_from(result, (hp_dtype *)m->returns) : NULL;
-    if (*out && ht_series_len(*out) != n)
-        PyErr_Format(PyExc_RuntimeError, "a batch of %zu rows gave %zu results", n, ht_series_len(*out));
-    ht_status status = HT_OK;
-    if (PyErr_Occurred() || !*out) {
-        status = hp_fail(err);
-        ht_series_release(*out);
-        *out = NULL;
-    }
     Py_XDECREF(result);
     hp_gil_give(gil);
     return status;
@@ -361,12 +339,9 @@ static int read_method(PyObject *dict, ht_method *method, hp_method *m)
     else if (m->function)
         forms->row = method_row;
     m->is_static = flag(dict, "is_static");
-    m->returns = PyDict_GetItemString(dict, "returns");
-    if (m->returns && Py_TYPE(m->returns) != hp.dtype_type) m->returns = NULL;
-    if (m->batch && !m->function && m->as_series)
-        forms->series = method_series;
-    else if (m->batch)
-        forms->batch = method_batch;
+    m->as_list = flag(dict, "as_list");
+    if (m->batch) forms->batch = method_batch;
+    forms->returns = HT_DTYPE_OBJECT; /* as they are: py_steps.c makes columns of them */
     forms->over = number(dict, "over");
     forms->batch_size = (size_t)number(dict, "batch_size");
     forms->max_retries = (uint32_t)number(dict, "max_retries");

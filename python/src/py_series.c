@@ -108,6 +108,21 @@ static PyObject *list_from(PyObject *data)
     return PySequence_List(data);
 }
 
+/* An Arrow type that there is none of here is no error where its owner has rows as objects. */
+static void forgive(PyObject *data)
+{
+    PyObject *type, *value, *traceback;
+    if (!PyErr_Occurred() || !PyErr_ExceptionMatches(PyExc_Exception)) return;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (!PyObject_HasAttrString(data, "to_pylist")) { /* asking clears what is pending */
+        PyErr_Restore(type, value, traceback);
+        return;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+}
+
 ht_series *hp_series_from(PyObject *data, const hp_dtype *type)
 {
     ht_series *series = hp_series_of(data), *made;
@@ -116,8 +131,7 @@ ht_series *hp_series_from(PyObject *data, const hp_dtype *type)
         series = ht_series_retain(series);
     } else if (!is_list && !PyBytes_Check(data)) {
         series = hp_share_arrow(data);
-        if (PyErr_ExceptionMatches(PyExc_Exception) && PyObject_HasAttrString(data, "to_pylist"))
-            PyErr_Clear(); /* Arrow types that there is none of here: their rows as objects */
+        if (!series) forgive(data);
         if (!series && !PyErr_Occurred()) series = hp_share_buffer(data);
     }
     if (PyErr_Occurred()) return NULL;

@@ -90,6 +90,21 @@ ht_series *hp_series_from(PyObject *data, const hp_dtype *type);
 /* The same rows of another type; a series of that type already is shared. */
 ht_series *hp_series_cast(ht_series *series, const hp_dtype *type);
 
+/* ---- py_steps.c: what frames of Python do with whole columns ---- */
+
+typedef enum hp_step { HP_STEP_CUT, HP_STEP_JOIN, HP_STEP_FINISH, HP_STEP_OPERATE, HP_N_STEPS } hp_step;
+const ht_node_desc *hp_step_desc(hp_step step);
+enum { HP_BROADCAST = 1, HP_NULL_PIECES = 2 }; /* flags of JOIN: one result may stand for all rows; null for a piece */
+/* Operators: Py_LT to Py_GE, then these. None in gives None. */
+enum { HP_ADD = 6, HP_XOR = 15, HP_NEGATE, HP_INVERT, HP_IS_NULL, HP_NOT_NULL };
+/* Makes the steps known by name; -1 with an exception. */
+int hp_steps_init(void);
+
+/* ---- py_expr.c ---- */
+
+/* An expression out of its description, for one frame; NULL with an exception. */
+ht_expr *hp_expr_of(PyObject *described);
+
 /* ---- py_series_share.c: Arrow, numpy, the buffer protocol ---- */
 
 /* By __arrow_c_array__ or __arrow_c_stream__; NULL without an exception where it has neither. */
@@ -105,5 +120,7 @@ int hp_share_view(PyObject *self, Py_buffer *view, int flags);
 void hp_share_release(PyObject *self, Py_buffer *view);
 /* The stream in a capsule of __arrow_c_stream__, borrowed; capsule is the caller's. NULL with an exception. */
 struct ArrowArrayStream *hp_share_stream(PyObject *object, PyObject **capsule);
+/* Gives a capsule back; a pending exception stays. */
+void hp_share_drop(PyObject *capsule);
 
 #endif

@@ -115,6 +115,15 @@ static ht_series *from_pair(PyObject *pair)
     return series;
 }
 
+/* Destructors of capsules, which others write, may lose a pending exception. */
+void hp_share_drop(PyObject *capsule)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_XDECREF(capsule);
+    PyErr_Restore(type, value, traceback);
+}
+
 struct ArrowArrayStream *hp_share_stream(PyObject *object, PyObject **capsule)
 {
     *capsule = call_if_there(object, "__arrow_c_stream__");
@@ -193,13 +202,13 @@ ht_series *hp_share_arrow(PyObject *object)
     PyObject *pair = call_if_there(object, "__arrow_c_array__"), *capsule;
     if (pair) {
         ht_series *series = from_pair(pair);
-        Py_DECREF(pair);
+        hp_share_drop(pair);
         return series;
     }
     if (PyErr_Occurred()) return NULL;
     struct ArrowArrayStream *stream = hp_share_stream(object, &capsule);
     ht_series *series = stream ? from_stream(stream) : NULL;
-    Py_XDECREF(capsule);
+    hp_share_drop(capsule);
     return series;
 }
 
