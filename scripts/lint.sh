@@ -64,7 +64,7 @@ step shellcheck shells
 if python_files; then
     if ruff=$(ruff_path); then
         step ruff "$ruff" check --quiet .
-        step ruff-format "$ruff" format --check --quiet python tests/python checks scripts
+        step ruff-format "$ruff" format --check --quiet python tests/python checks scripts examples
     else
         say "ruff: not here and not fetched (no network?): Python files were not linted"
     fi

@@ -130,9 +130,16 @@ int main(int argc, char **argv)
     ht_series *automatic = by_frame(text, new_encoder(&err), 0, &ways[1], &err);
     ht_series *hand = by_hand(text, new_encoder(&err), &ways[2], &err);
     const bool same = same_series(rows, automatic, hand);
+    guide_digest digest = {0};
+    for (size_t i = 0; i < options.n; i++) {
+        ht_value vector;
+        or_die(ht_series_get(automatic, i, &vector, &err), &err);
+        digest_floats(&digest, vector);
+        ht_value_release(vector);
+    }
     ht_series_release(rows);
     ht_series_release(automatic);
     ht_series_release(hand);
     ht_series_release(text);
-    return guide_report("01_encoder", options, ways, same);
+    return guide_report("01_encoder", options, ways, same, digest);
 }

@@ -137,9 +137,12 @@ int main(int argc, char **argv)
     ht_series *automatic = best(by_frame, x, &ways[1], &err);
     ht_series *hand = best(by_hand, x, &ways[2], &err);
     const bool same = same_series(rows, automatic, hand);
+    guide_digest digest = {0};
+    const double *predicted = ht_series_data(automatic, HT_DTYPE_FLOAT64);
+    for (size_t i = 0; i < options.n; i++) digest_number(&digest, predicted[i]);
     ht_series_release(rows);
     ht_series_release(automatic);
     ht_series_release(hand);
     ht_series_release(x);
-    return guide_report("02_predict", options, ways, same);
+    return guide_report("02_predict", options, ways, same, digest);
 }

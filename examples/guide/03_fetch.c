@@ -117,8 +117,11 @@ int main(int argc, char **argv)
     const ht_value urls = urls_of(&server, options.n, &err);
     for (int i = 0; i < 3; i++) pages[i] = measured(fetch[i], registry, urls, options.n, &ways[i], &err);
     const bool same = ht_value_equal(pages[0], pages[1]) && ht_value_equal(pages[1], pages[2]);
-    /* The wrong token is an error with the URL, and a mapped one says which item. */
+    guide_digest digest = {0};
     size_t n;
+    const ht_value *items = ht_value_items(pages[1], &n);
+    for (size_t i = 0; i < n; i++) digest_text(&digest, ht_value_text(items[i]));
+    /* The wrong token is an error with the URL, and a mapped one says which item. */
     ht_instance *stranger = new_client(registry, "wrong", 1, &err);
     const bool told = ht_instance_call(stranger, "get", ht_value_items(urls, &n), 1, &refused, &err) != HT_OK;
     if (!options.json) printf("with a wrong token: %s\n", told ? err.message : "NOT REFUSED");
@@ -126,5 +129,5 @@ int main(int argc, char **argv)
     for (int i = 0; i < 3; i++) ht_value_release(pages[i]);
     ht_value_release(urls);
     ht_registry_free(registry);
-    return guide_report("03_fetch", options, ways, same && told);
+    return guide_report("03_fetch", options, ways, same && told, digest);
 }

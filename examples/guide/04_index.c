@@ -135,6 +135,25 @@ static ht_value by_hand(ht_instance *index, ht_value queries, ht_error *err)
     return out;
 }
 
+/* Ids and scores of all hits. */
+static guide_digest digest_hits(ht_value lists)
+{
+    guide_digest digest = {0};
+    size_t n, n_hits;
+    const ht_value *items = ht_value_items(lists, &n);
+    for (size_t i = 0; i < n; i++) {
+        const ht_value *hits = ht_value_items(items[i], &n_hits);
+        for (size_t k = 0; k < n_hits; k++) {
+            ht_value id = ht_value_null(), score = ht_value_null();
+            (void)ht_value_field(hits[k], "id", &id);
+            (void)ht_value_field(hits[k], "score", &score);
+            digest_text(&digest, ht_value_text(id));
+            digest_number(&digest, score.as.number);
+        }
+    }
+    return digest;
+}
+
 /* Another index under the same name is refused, unless it may be replaced. */
 static bool check_override(ht_registry *registry, const char *folder, ht_value same, bool quiet, ht_error *err)
 {
@@ -207,6 +226,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < 5; i++) same = same && ht_value_equal(made[0], made[i]);
     if (!options.json) printf("threads and two processes find %s\n", same ? "the same" : "OTHERS");
     same = check_override(registry, folder, passages, options.json, &err) && same;
+    const guide_digest digest = digest_hits(made[1]);
     for (int i = 0; i < 5; i++) ht_value_release(made[i]);
     ht_value_release(index);
     ht_value_release(queries);
@@ -214,5 +234,5 @@ int main(int argc, char **argv)
     ht_registry_free(registry);
     (void)snprintf(command, sizeof command, "rm -rf %s", folder);
     if (system(command) != 0) return 1;
-    return guide_report("04_index", options, ways, same);
+    return guide_report("04_index", options, ways, same, digest);
 }

@@ -62,6 +62,19 @@ static ht_value by_rows(ht_instance *encoder, ht_value passages, ht_error *err)
     return list;
 }
 
+static guide_digest digest_pooled(ht_value embeddings)
+{
+    guide_digest digest = {0};
+    size_t n;
+    const ht_value *items = ht_value_items(embeddings, &n);
+    for (size_t i = 0; i < n; i++) {
+        ht_value pooled = ht_value_null();
+        (void)ht_value_field(items[i], "pooled", &pooled);
+        digest_floats(&digest, pooled);
+    }
+    return digest;
+}
+
 /* Pipeline(nodes=[encode_passage]).map(passages) */
 static ht_value by_pipeline(ht_registry *registry, ht_instance *encoder, ht_value passages, ht_engine engine,
                             ht_error *err)
@@ -138,8 +151,9 @@ int main(int argc, char **argv)
     bool same = true;
     for (int i = 1; i < 5; i++) same = same && ht_value_equal(made[0], made[i]);
     if (!options.json) printf("threads and two processes give %s vectors\n", same ? "the same" : "OTHER");
+    const guide_digest digest = digest_pooled(made[1]);
     for (int i = 0; i < 5; i++) ht_value_release(made[i]);
     ht_value_release(passages);
     ht_registry_free(registry);
-    return guide_report("05_encode", options, ways, same);
+    return guide_report("05_encode", options, ways, same, digest);
 }

@@ -176,7 +176,7 @@ def main() -> None:
         results = build(engine).run(inputs, output_name="evaluation_results")["evaluation_results"]
         seconds = time.perf_counter() - start
     print(json.dumps(results))
-    print(f"{seconds:.1f} s; encoder: {inputs['encoder']._stats()}")
+    print(f"{seconds:.1f} s; encoder: {ht.stats(inputs['encoder'])}")
 
 
 if __name__ == "__main__":

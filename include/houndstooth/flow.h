@@ -106,6 +106,8 @@ typedef struct ht_forms {
     uint64_t over;
     bool shared_constant; /* an input that all rows have in common comes as a constant, whatever `over` says */
     size_t batch_size;    /* most rows of one call; 0: no limit */
+    /* Of a row form that is given whole columns: the rows in its first one; a call counts as a batch. NULL: one row. */
+    size_t (*rows_of)(ht_value first);
     uint32_t max_retries;
     ht_on_error on_error;
     uint32_t retry_wait_ms; /* before the first repetition, doubled for each further one; 0: at once */

@@ -14,7 +14,7 @@ if "t" in getattr(sys, "abiflags", ""):
 from houndstooth import engines, exceptions, pipeline_node, sequential_engine
 from houndstooth import node as _node
 from houndstooth import pipeline as _pipeline
-from houndstooth._cls import cls, method, stateful
+from houndstooth._cls import cls, method, stateful, stats
 from houndstooth._core import Cancelled
 from houndstooth._core import version as _version
 from houndstooth.cache import Cache, DiskCache, MemoryCache
@@ -101,5 +101,6 @@ __all__ = [
     "method",
     "node",
     "stateful",
+    "stats",
     *_LAZY,
 ]

@@ -424,6 +424,20 @@ def cls(class_: type | None = None, **options: Any) -> Any:
     return decorate if class_ is None else decorate(class_)
 
 
+def stats(instance: Any) -> dict[str, int]:
+    """What an instance of a decorated class did in this process so far.
+
+    Returns
+    -------
+    dict
+        "objects": live objects made; "row_calls": row methods called one at a time; "batch_calls" and "batch_rows":
+        calls of batch methods and the rows in them; "starts": asynchronous calls begun.
+    """
+    if not hasattr(type(instance), "_stats"):
+        raise TypeError(f"an instance of a decorated class is needed, not {type(instance).__name__}")
+    return instance._stats()
+
+
 def stateful(class_: type | None = None, **options: Any) -> Any:
     """`cls` under the name that HyperNodes gives it."""
     return cls(class_, **options)

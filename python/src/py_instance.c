@@ -182,6 +182,18 @@ static ht_status method_row(void *self, const ht_value *in, ht_value *out, ht_er
     return status;
 }
 
+/* Rows of a batch method that is called as it stands: the length of its first argument. */
+static size_t rows_of(ht_value first)
+{
+    const hp_gil gil = hp_gil_take();
+    PyObject *column = hp_unwrap(first);
+    const Py_ssize_t n = column && PySequence_Check(column) ? PyObject_Size(column) : 0;
+    Py_XDECREF(column);
+    PyErr_Clear();
+    hp_gil_give(gil);
+    return n > 0 ? (size_t)n : 0;
+}
+
 static ht_status method_start(void *self, const ht_value *in, ht_completion *completion, ht_error *err)
 {
     const hp_gil gil = hp_gil_take();
@@ -343,6 +355,7 @@ static int read_method(PyObject *dict, ht_method *method, hp_method *m)
     if (m->batch) forms->batch = method_batch;
     forms->returns = HT_DTYPE_OBJECT; /* as they are: py_steps.c makes columns of them */
     forms->over = number(dict, "over");
+    if (m->is_whole && m->n_params) forms->rows_of = rows_of;
     forms->batch_size = (size_t)number(dict, "batch_size");
     forms->max_retries = (uint32_t)number(dict, "max_retries");
     forms->retry_wait_ms = (uint32_t)number(dict, "retry_wait_ms");

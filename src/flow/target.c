@@ -165,6 +165,9 @@ static ht_status call_once(const attempt *a, void *self, ht_error *err)
     if (gathered) {
         count.batches = 1;
         count.batch_rows = a->n;
+    } else if (target->forms->rows_of) {
+        count.batches = 1;
+        count.batch_rows = target->n_inputs ? target->forms->rows_of(a->in[0].rows[0]) : 0;
     } else if (target->forms->row) {
         count.rows_alone = 1;
     } else {
