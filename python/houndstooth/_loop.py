@@ -22,6 +22,7 @@ class _Loop:
         self.waiting: list[tuple[Any, Any, contextvars.Context]] = []
         self.woken = False
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.cancelled = False
 
     def spawn(self, coroutine: Any, completion: Any) -> None:
         with _lock:
@@ -35,9 +36,19 @@ class _Loop:
         with _lock:
             waiting, self.waiting, self.woken = self.waiting, [], False
         for coroutine, completion, context in waiting:
+            if self.cancelled:
+                coroutine.close()
+                completion(None, asyncio.CancelledError())
+                continue
             task = self.loop.create_task(_finish(coroutine, completion), context=context)
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
+
+    def cancel(self) -> None:
+        """Ends what is under way and starts nothing more; on the loop's own thread."""
+        self.cancelled = True
+        for task in self.tasks.copy():
+            task.cancel()
 
 
 async def _finish(coroutine: Any, completion: Any) -> None:
@@ -94,9 +105,22 @@ def wait(coroutine: Any) -> Any:
     return came[0]
 
 
-async def run_in_thread(function: Callable[[], Any]) -> Any:
-    """Calls a function in a thread whose coroutines run on the caller's loop; cancelling waits for the run's end."""
+async def run_in_thread(function: Callable[[bytearray], Any]) -> Any:
+    """Calls a function in a thread whose coroutines run on the caller's loop.
+
+    Cancelled, it sets the byte that the function was given, cancels the coroutines, and waits for the function's end;
+    cancelled once more, it does not wait.
+    """
     loop = asyncio.get_running_loop()
-    context = contextvars.copy_context()
-    context.run(_given.set, _Loop(loop))
-    return await loop.run_in_executor(None, context.run, function)
+    context, given, stop = contextvars.copy_context(), _Loop(loop), bytearray(1)
+    context.run(_given.set, given)
+    run = loop.run_in_executor(None, context.run, function, stop)
+    try:
+        return await asyncio.shield(run)
+    except asyncio.CancelledError:
+        stop[0] = 1
+        given.cancel()
+        await asyncio.wait([run])
+        if not run.cancelled():
+            run.exception()  # looked at: asyncio need not tell of it
+        raise

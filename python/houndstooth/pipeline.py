@@ -285,10 +285,13 @@ class Pipeline:
         ValueError
             An input is missing (all of them are named) or an output is unknown (the choices are named).
         """
+        return self._one(inputs, output_name, engine)
+
+    def _one(self, inputs: Any, output_name: Any, engine: Any, result: Any = None) -> dict[str, Any]:
         outputs = self._asked(output_name)
         if outputs is not None and not outputs:
             return {}
-        return _engine_of(engine or self.engine)._run(self, dict(inputs or {}), outputs, Request())
+        return _engine_of(engine or self.engine)._run(self, dict(inputs or {}), outputs, Request(result=result))
 
     def map(
         self,
@@ -317,7 +320,12 @@ class Pipeline:
         -------
         list of dict
         """
-        request = Request(map_over=self._over(map_over), product=_mode(map_mode), collect=_collect(errors))
+        return self._every(inputs, self._request(map_over, map_mode, errors), output_name, engine)
+
+    def _request(self, map_over: Any, map_mode: str, errors: str) -> Request:
+        return Request(map_over=self._over(map_over), product=_mode(map_mode), collect=_collect(errors))
+
+    def _every(self, inputs: Any, request: Request, output_name: Any, engine: Any) -> list[Any]:
         outputs = _names(output_name)
         run = _engine_of(engine or self.engine)._run
         # Not kept in a variable: an exception among the results may hold this frame.
@@ -335,22 +343,36 @@ class Pipeline:
         """Results of `map` one by one, in order, as soon as each is there; no more than a window is kept."""
         from houndstooth._stream import stream
 
-        request = Request(map_over=self._over(map_over), product=_mode(map_mode), collect=_collect(errors))
+        request = self._request(map_over, map_mode, errors)
         return stream(self, dict(inputs or {}), self._asked(output_name), _engine_of(engine or self.engine), request)
 
     async def arun(
         self, inputs: dict[str, Any] | None = None, output_name: Any = None, engine: Any = None
     ) -> dict[str, Any]:
-        """`run` for callers with an event loop: coroutines of the pipeline run on it."""
+        """`run` for callers with an event loop: coroutines of the pipeline run on it.
+
+        Cancelling it cancels them, starts no further node, and waits until the run has ended.
+        """
         from houndstooth._loop import run_in_thread
 
-        return await run_in_thread(lambda: self.run(inputs, output_name, engine))
+        return await run_in_thread(lambda stop: self._one(inputs, output_name, engine, (None, stop)))
 
-    async def amap(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """`map` for callers with an event loop: coroutines of the pipeline run on it."""
+    async def amap(
+        self,
+        inputs: dict[str, Any] | None = None,
+        map_over: str | Iterable[str] | None = None,
+        map_mode: str = "zip",
+        output_name: Any = None,
+        engine: Any = None,
+        errors: str = "raise",
+    ) -> list[Any]:
+        """`map` for callers with an event loop, as `arun` is `run`."""
         from houndstooth._loop import run_in_thread
 
-        return await run_in_thread(lambda: self.map(*args, **kwargs))
+        request = self._request(map_over, map_mode, errors)
+        return await run_in_thread(
+            lambda stop: self._every(inputs, request._replace(result=(None, stop)), output_name, engine)
+        )
 
     def _over(self, map_over: Any) -> tuple[str, ...]:
         over = _names(map_over)

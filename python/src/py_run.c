@@ -283,7 +283,7 @@ static int prepare(hp_engine *engine, run *r, ht_run_options *options)
     return 0;
 }
 
-/* None, a function (item, result), or it and a bytearray that ends the run. */
+/* None or a function (item, result); or it and a bytearray that ends the run. */
 static bool is_result(PyObject *object)
 {
     if (!PyTuple_Check(object)) return object == Py_None || PyCallable_Check(object);
@@ -323,7 +323,7 @@ PyObject *hp_pipeline_run(PyObject *self, PyObject *const *args, Py_ssize_t n_ar
             r.result = PyTuple_GetItem(args[7], 0);
             r.stop = PyByteArray_AsString(PyTuple_GetItem(args[7], 1));
         }
-        if (args[7] != Py_None) options.result = on_result;
+        if (r.result != Py_None) options.result = on_result;
         const ht_pipeline *pipeline = ((hp_pipeline *)self)->pipeline;
         const ht_status status = mapped ? ht_pipeline_map(pipeline, q.inputs, &options, &out, &err)
                                         : ht_pipeline_run(pipeline, q.inputs, &options, &out, &err);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import gc
 import threading
@@ -226,3 +227,84 @@ def test_a_slow_item_lets_no_more_than_a_window_run_ahead(make) -> None:
     results = ht.Pipeline([work]).stream({"x": range(5000)}, "x", engine=make(window=16))
     assert next(results)["n"] <= 16
     results.close()
+
+
+# ---- cancelled while awaited ----
+
+
+def test_a_cancelled_run_ends_its_coroutines_and_starts_no_more():
+    seen: list[str] = []
+
+    @ht.node(output_name="a")
+    async def first(x):
+        seen.append("began")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    @ht.node(output_name="b")
+    def second(a):
+        seen.append("second")
+
+    async def main(call) -> float:
+        task = asyncio.ensure_future(call())
+        while "began" not in seen:
+            await asyncio.sleep(0.001)
+        start = time.perf_counter()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return time.perf_counter() - start
+
+    pipeline = ht.Pipeline([first, second])
+    for call in (lambda: pipeline.arun({"x": 1}), lambda: pipeline.amap({"x": [1, 2, 3]}, map_over="x")):
+        for engine in (ht.SequentialEngine(), ht.ThreadEngine(2)):
+            pipeline.engine = engine
+            seen.clear()
+            assert asyncio.run(main(call)) < 2
+            assert seen.count("began") == seen.count("cancelled") and "second" not in seen
+
+
+def test_a_run_that_is_cancelled_before_it_began():
+    @ht.node(output_name="a")
+    async def forever(x):
+        await asyncio.sleep(60)
+
+    pipeline = ht.Pipeline([forever])
+
+    async def main(pause: float) -> None:
+        task = asyncio.ensure_future(pipeline.arun({"x": 1}))
+        await asyncio.sleep(0)
+        await asyncio.sleep(pause)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    start = time.perf_counter()
+    for i in range(200):  # the pauses fall before, in and behind the start of the coroutine
+        asyncio.run(main(i * 1e-5))
+    assert time.perf_counter() - start < 20
+
+
+def test_a_cancelled_run_of_plain_nodes_ends_between_two():
+    ran: list[int] = []
+
+    @ht.node(output_name="a")
+    def slow(x):
+        ran.append(x)
+        time.sleep(0.01)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(ht.Pipeline([slow]).amap({"x": list(range(1000))}, map_over="x"))
+        while not ran:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        n = len(ran)
+        await asyncio.sleep(0.05)
+        assert len(ran) == n < 100  # it has ended, not only been left
+
+    asyncio.run(main())
