@@ -208,18 +208,23 @@ static int append_bool(builder *b, PyObject *object)
     return FITS;
 }
 
+static int reserve_text(builder *b, size_t len)
+{
+    if (b->text && b->text_len + len <= b->text_cap) return FITS;
+    const size_t cap = b->text_len + len + b->text_cap / 2 + 64;
+    char *made = realloc(b->text, cap);
+    if (!made) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    b->text = made;
+    b->text_cap = cap;
+    return FITS;
+}
+
 static int put_text(builder *b, const void *data, size_t len)
 {
-    if (!b->text || b->text_len + len > b->text_cap) {
-        const size_t cap = b->text_len + len + b->text_cap / 2 + 64;
-        char *made = realloc(b->text, cap);
-        if (!made) {
-            PyErr_NoMemory();
-            return FAILED;
-        }
-        b->text = made;
-        b->text_cap = cap;
-    }
+    if (reserve_text(b, len) < 0) return FAILED;
     memcpy(b->text + b->text_len, data, len);
     b->text_len += len;
     set_offset(b, (int64_t)b->text_len);
@@ -385,7 +390,7 @@ static int finish(builder *b, struct ArrowSchema *schema, struct ArrowArray *out
     memset(out, 0, sizeof *out);
     if (reserve(b, b->n) < 0) return FAILED; /* an empty column has buffers too */
     if (has_offsets(kind)) finish_offsets(b, schema);
-    if (kind >= HT_DTYPE_STRING && kind <= HT_DTYPE_LARGE_BINARY && !b->text && put_text(b, "", 0) < 0) return FAILED;
+    if (kind >= HT_DTYPE_STRING && kind <= HT_DTYPE_LARGE_BINARY && reserve_text(b, 0) < 0) return FAILED;
     const bool has_validity = kind != HT_DTYPE_NULL;
     const bool has_values = has_validity && kind != HT_DTYPE_STRUCT && kind != HT_DTYPE_FIXED_LIST;
     buffers.blocks[0] = b->validity;

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import pickle
 import threading
@@ -468,31 +467,6 @@ def test_a_body_that_is_given_up_tidies_up():
         with pytest.raises(TypeError):
             p.map({"x": ["a", None, "b"] * 20, "encoder": Encoder()}, "x", engine=engine)
         assert len(tidied) == 60
-
-
-def test_nothing_grows_over_many_runs():
-    import tracemalloc
-
-    p, q = ht.Pipeline([fail_at_three]), ht.Pipeline([encode])
-    encoder = Encoder()
-
-    def once():
-        with pytest.raises(KeyError):
-            p.map({"a": [1, 2, 3]}, "a")
-        q.map({"text": ["a", "bb"], "encoder": encoder}, "text")
-        p.map({"a": [1, 3]}, "a", errors="collect")
-
-    for _ in range(50):
-        once()
-    gc.collect()
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(300):
-        once()
-    gc.collect()
-    grown = tracemalloc.get_traced_memory()[0] - before
-    tracemalloc.stop()
-    assert grown < 20_000, f"{grown} bytes in 300 rounds"
 
 
 def test_pickle_of_what_is_here():

@@ -97,6 +97,10 @@ def build(engine: object) -> dict[str, Callable[[], None]]:
         with pytest.raises(Refused, match="in a batch"):
             rows.map({"x": [1, -1, 3], "model": model}, map_over="x")
 
+    def failures_are_collected() -> None:
+        rows = once.map({"x": [1, -2, 3]}, map_over="x", errors="collect")
+        assert isinstance(rows[1], ht.Failure) and isinstance(rows[2]["kept"], Tracked)
+
     def an_object_is_not_made() -> None:
         with pytest.raises(Refused, match="broken"):
             rows.map({"x": [1, 2], "model": Model("broken")}, map_over="x")
@@ -124,8 +128,8 @@ def build(engine: object) -> dict[str, Callable[[], None]]:
     def is_awaited() -> None:
         asyncio.run(waits.arun({"x": 1, "model": model}))
 
-    return {f.__name__: f for f in (succeeds, a_node_fails, a_batch_fails, an_object_is_not_made, inputs_are_missing,
-                                    is_given_up, is_awaited, is_cancelled)}  # fmt: skip
+    kinds = (succeeds, a_node_fails, a_batch_fails, failures_are_collected, an_object_is_not_made)
+    return {f.__name__: f for f in (*kinds, inputs_are_missing, is_given_up, is_awaited, is_cancelled)}
 
 
 def grown(run: Callable[[], None], n: int) -> dict[str, int]:
@@ -150,34 +154,34 @@ def grown(run: Callable[[], None], n: int) -> dict[str, int]:
     return {key: after[key] - before[key] for key in before}
 
 
-KINDS = ["succeeds", "a_node_fails", "a_batch_fails", "an_object_is_not_made", "inputs_are_missing", "is_given_up",
-         "is_awaited", "is_cancelled"]  # fmt: skip
+KINDS = ["succeeds", "a_node_fails", "a_batch_fails", "failures_are_collected", "an_object_is_not_made",
+         "inputs_are_missing", "is_given_up", "is_awaited", "is_cancelled"]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["sequential", "threads"])
 def test_ten_thousand_runs_grow_nothing(name, kind) -> None:
-    """10,000 runs in all: 625 of each of 8 kinds on two engines, in windows of which the least must grow nothing."""
+    """10,000 runs in all: 610 of each of 9 kinds on two engines, in windows of which the least must grow nothing."""
     engine = ht.SequentialEngine() if name == "sequential" else ht.ThreadEngine(2)
     run = build(engine)[kind]
     for _ in range(50):
         run()
     tracemalloc.start()
     grown(run, 5)
-    windows = [grown(run, 114) for _ in range(5)]
+    windows = [grown(run, 111) for _ in range(5)]
     tracemalloc.stop()
     least = {key: min(window[key] for window in windows) for key in windows[0]}
     assert least["live"] <= 0 and least["objects"] <= 0 and least["threads"] <= 0 and least["files"] <= 0, least
     assert least["references"] < 50, least  # less than one each two runs
-    assert least["bytes"] < 57 * 16, least  # less than the smallest object each two runs
+    assert least["bytes"] < 55 * 16, least  # less than the smallest object each two runs
 
 
 def test_a_leak_would_be_seen() -> None:
     hoard: list[object] = []
     tracemalloc.start()
-    least = grown(lambda: hoard.append([None]), 114)
+    least = grown(lambda: hoard.append([None]), 111)
     tracemalloc.stop()
-    assert least["bytes"] >= 57 * 16 and least["references"] >= 50 and least["objects"] >= 114
+    assert least["bytes"] >= 55 * 16 and least["references"] >= 50 and least["objects"] >= 111
 
 
 def test_memory_of_the_process() -> None:
@@ -187,6 +191,8 @@ def test_memory_of_the_process() -> None:
         fields = Path("/proc/self/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    if "libasan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("ASan keeps freed memory")
     runs = build(ht.SequentialEngine())
     del runs["is_cancelled"]
     for run in runs.values():
