@@ -63,12 +63,16 @@ def needs_model(page: str) -> None:
         pytest.skip("model: scripts/get-model.sh could not fetch it")
 
 
-def in_its_own_process(page: str, theirs: bool, folder: Path) -> None:
+def in_the_path() -> dict[str, str]:
+    """An environment that has `hound` and the packages of this one in any folder."""
     tools = os.pathsep.join([str(HOUND.resolve().parent), os.environ.get("PATH", "")])
     packages = os.pathsep.join(str(Path(p).resolve()) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p)
-    environment = {**os.environ, "PATH": tools, "PYTHONPATH": packages}
+    return {**os.environ, "PATH": tools, "PYTHONPATH": packages}
+
+
+def in_its_own_process(page: str, theirs: bool, folder: Path) -> None:
     command = [sys.executable, __file__, page, *(["--theirs"] if theirs else [])]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=in_the_path(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
