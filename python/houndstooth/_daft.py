@@ -85,12 +85,6 @@ class DaftEngine(ClusterEngine):
         rows = frame.to_pydict()
         return dict(zip(rows["at"], rows["reply"], strict=False))
 
-    def generate_code(self, pipeline: Any, inputs: dict[str, Any] | None = None, mode: str = "run") -> str:
-        """A script that does the pipeline's work with Daft alone; see `houndstooth._daft_script`."""
-        from houndstooth._daft_script import generate
-
-        return generate(pipeline, inputs, mode)
-
 
 def _chosen(daft: Any, runner: str | None) -> str:
     """Sets Daft's runner, if one is asked for; a process can do that once, so the one that it has is as good."""
