@@ -129,7 +129,7 @@ def test_bind() -> None:
         made.bind(kk=1)
 
 
-def helper(x):
+def scaled(x):
     return x
 
 
@@ -146,12 +146,12 @@ def test_caching(monkeypatch, tmp_path: Path) -> None:
     uncached.run({"x": 1})
     assert calls == [1, 1]
 
-    def with_helper():
-        return ht.Pipeline([ht.node(output_name="y")(lambda x: helper(x))], engine=made.engine).run({"x": 1})["y"]
+    def with_scaled():
+        return ht.Pipeline([ht.node(output_name="y")(lambda x: scaled(x))], engine=made.engine).run({"x": 1})["y"]
 
-    assert with_helper() == 1
-    monkeypatch.setitem(globals(), "helper", lambda x: 10 * x)
-    assert with_helper() == 10
+    assert with_scaled() == 1
+    monkeypatch.setitem(globals(), "scaled", lambda x: 10 * x)
+    assert with_scaled() == 10
 
     class Half:
         def __init__(self, public, private):
