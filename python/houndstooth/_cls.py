@@ -45,6 +45,24 @@ class _Method:
     """``method`` and ``method.batch``: options of methods. Plain methods need neither."""
 
     def __call__(self, function: Callable | None = None, **options: Any) -> Any:
+        """Gives a method of a decorated class options of its own; a method without any needs no decorator.
+
+        Parameters
+        ----------
+        return_dtype : DataType
+            Type of the results as a column. Optional: found out where it is needed.
+        max_retries, on_error
+            As of `cls`, for this method.
+        retry_wait : float
+            Seconds before the first repetition, doubled each time. Default 0.1.
+        timeout : float
+            Seconds that one call may take where it is asynchronous or in another process.
+
+        Raises
+        ------
+        TypeError
+            There is no such option; the message has those that there are.
+        """
         return _noting(False, function, options)
 
     def batch(self, function: Callable | None = None, **options: Any) -> Any:

@@ -16,7 +16,7 @@ class DaftEngine(ClusterEngine):
     Parameters
     ----------
     runner : "native" or "ray"
-        Default: Daft's own choice (``DAFT_RUNNER``).
+        Default: Daft's own choice (``DAFT_RUNNER``), or what the process runs on already.
     num_workers : int
         A map is cut into four slices for each. Default one per CPU.
     use_batch_udf, default_daft_config
@@ -26,6 +26,8 @@ class DaftEngine(ClusterEngine):
     ------
     ImportError
         Daft is not installed, or lacks what is needed; the message says what to install.
+    ValueError
+        Daft runs on the other runner in this process already.
     """
 
     def __init__(
@@ -42,11 +44,7 @@ class DaftEngine(ClusterEngine):
         if runner not in (None, "native", "ray"):
             raise ValueError(f"runner is 'native' or 'ray', not {runner!r}")
         self.num_workers = num_workers
-        if runner == "ray":
-            self._daft.set_runner_ray()
-        elif runner == "native":
-            self._daft.set_runner_native()
-        self.runner = runner or self._daft.get_or_infer_runner_type()
+        self.runner = _chosen(self._daft, runner)
         self._local = self.runner == "native"
         self._slices: list[tuple[bytes, bytes, bytes, Any]] = []
         super().__init__(cache, callbacks, **options)
@@ -87,11 +85,17 @@ class DaftEngine(ClusterEngine):
         rows = frame.to_pydict()
         return dict(zip(rows["at"], rows["reply"], strict=False))
 
-    def generate_code(self, pipeline: Any, inputs: dict[str, Any] | None = None, mode: str = "run") -> str:
-        """A script that does the pipeline's work with Daft alone; see `houndstooth._daft_script`."""
-        from houndstooth._daft_script import generate
 
-        return generate(pipeline, inputs, mode)
+def _chosen(daft: Any, runner: str | None) -> str:
+    """Sets Daft's runner, if one is asked for; a process can do that once, so the one that it has is as good."""
+    if runner is not None:
+        try:
+            (daft.set_runner_ray if runner == "ray" else daft.set_runner_native)()
+        except Exception as error:
+            now = daft.get_or_infer_runner_type()
+            if now != runner:
+                raise ValueError(f"runner={runner!r}: Daft runs on {now!r} in this process already") from error
+    return runner or daft.get_or_infer_runner_type()
 
 
 _live: dict[int, Any] = {}

@@ -135,19 +135,22 @@ class DataFrame:
         return DataFrame(self._frame.with_columns(list(columns), tuple(map(_described, columns.values()))))
 
     def select(self, *columns: Any, **named: Any) -> DataFrame:
-        """Just these columns: names or expressions."""
+        """Just these columns: names or expressions, by keyword under another name. ValueError: there is no such one."""
         exprs = [col(c) if isinstance(c, str) else _named(c) for c in columns]
         exprs += [_expression(e).alias(name) for name, e in named.items()]
         return DataFrame(self._frame.select(tuple(e._described for e in exprs)))
 
     def where(self, predicate: Any) -> DataFrame:
-        """The rows where a bool is true; null counts as false."""
+        """The rows where a bool is true; null counts as false. At the run ValueError: the predicate is no bool."""
         return DataFrame(self._frame.where(_described(predicate)))
 
     filter = where
 
     def explode(self, column: Any) -> DataFrame:
-        """A row for each item of a list column; an empty list or null gives one row with null."""
+        """A row for each item of a list column; an empty list or null gives one row with null.
+
+        At the run ValueError: a row is no list.
+        """
         name = column.name() if isinstance(column, Expression) else column
         items = ("cast", ("col", name), None)  # what was in objects, typed where that is exact
         return DataFrame(self._frame.explode(name).with_columns([name], (items,)))
@@ -197,10 +200,11 @@ class DataFrame:
         return pyarrow.table({name: done.column(name).to_arrow() for name in done.names})
 
     def to_series(self, name: str) -> Any:
-        """One column."""
+        """One column as a Series of all rows; ValueError where there is none of the name."""
         return self._rows().column(name)
 
     def count_rows(self) -> int:
+        """How many rows there are; runs the frame."""
         return self._rows().n_rows
 
     def __len__(self) -> int:
@@ -215,6 +219,7 @@ class DataFrame:
 
     @property
     def column_names(self) -> list[str]:
+        """Names of the columns in order; nothing runs."""
         return self._frame.names
 
     def schema(self) -> dict[str, Any]:
@@ -270,7 +275,7 @@ def _series_of(values: Any) -> Any:
 
 
 def from_pydict(data: dict[str, Any]) -> DataFrame:
-    """A frame of columns by name: lists, arrays or Series.
+    """A frame of columns by name: lists, arrays [n] or Series, all of one length.
 
     Raises
     ------
@@ -287,5 +292,5 @@ def from_pylist(rows: list[dict[str, Any]]) -> DataFrame:
 
 
 def from_arrow(data: Any) -> DataFrame:
-    """A frame of a table, or of anything with ``__arrow_c_stream__``, without a copy."""
+    """A frame of a table, or of anything with ``__arrow_c_stream__``, without a copy; TypeError: it has none."""
     return DataFrame(_core.Frame.from_arrow(data))

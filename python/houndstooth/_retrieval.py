@@ -120,12 +120,17 @@ class ColBERTEncoder:
         -------
         embedding : array [n_tokens, dim] of float32, unit length
             With ``vectors`` (itself) and ``pooled``, an array [dim]. numpy, DLPack and the buffer protocol share it.
+
+        Raises
+        ------
+        TypeError
+            Something else than a str, or a dict with a "text".
         """
         return self._model.encode((text,), is_query)[0]
 
     @method.batch(batch_size=64)
     def encode_batch(self, texts: list, is_query: bool = False) -> list:
-        """Embeddings of many texts in one call: each the same as `encode` gives alone."""
+        """Embeddings of many texts in one call, a list [n] of what `encode` gives for each alone."""
         return self._model.encode(_rows(texts), is_query)
 
     def encode_pooled(self, texts: Any, is_query: bool = False) -> Any:
@@ -173,12 +178,15 @@ class PLAIDIndex:
         )
 
     def search(self, query_embedding: Any, k: int = 10) -> list[dict[str, Any]]:
-        """The k best passages of one query [n_tokens, dim], as hits; ties in the order of the passages."""
+        """The k best passages of one query [n_tokens, dim], as hits, best first; ties in the order of the passages.
+
+        ValueError: vectors of another dim, k below 0. TypeError: something else than an embedding.
+        """
         return self._index.call("search", "embedding", query_embedding, "any", k)
 
     @method.batch
     def search_batch(self, query_embeddings: list, k: int = 10) -> list:
-        """`search` for many queries in one call."""
+        """`search` for many queries in one call: a list of hits for each."""
         return self._index.batch("search", "embedding", _rows(query_embeddings), "any", k)
 
     def search_pooled(self, query_embedding: Any, k: int = 10) -> list[dict[str, Any]]:
@@ -186,7 +194,7 @@ class PLAIDIndex:
         return self._index.call("search_pooled", "embedding", query_embedding, "any", k)
 
     def rerank(self, query_embedding: Any, candidates: Any, k: int) -> list[dict[str, Any]]:
-        """The first k candidates, ordered by MaxSim."""
+        """The first k of the candidates, hits or ids, ordered by MaxSim. ValueError: one is not in the index."""
         return self._index.call("rerank", "embedding", query_embedding, "hits", candidates, "any", k)
 
     @method.batch(over=("query_embeddings", "candidates"))
@@ -206,7 +214,12 @@ class BM25Index:
         A title is indexed in front of its text.
     analyzer : "english", "standard" or "whitespace"
     preset : "default" or "anserini"
-        Of k1 and b.
+        k1 1.2 and b 0.75, or 0.9 and 0.4.
+
+    Raises
+    ------
+    ValueError
+        At the first call: a passage without "uuid" or "text", an unknown analyzer or preset.
     """
 
     def __init__(self, passages: Any, analyzer: str = "english", preset: str = "default") -> None:
@@ -216,7 +229,7 @@ class BM25Index:
         self._index = _core.Native("BM25Index", names, "passages", _rows(passages), "any", analyzer, "any", preset)
 
     def search(self, text: Any, k: int = 10) -> list[dict[str, Any]]:
-        """The k best passages that hold a word of the query, a str or a dict with a "text"."""
+        """The k best passages that hold a word of the query, a str or a dict with a "text", as hits, best first."""
         return self._index.call("search", "any", _text_of(text), "any", k)
 
     @method.batch
@@ -286,13 +299,14 @@ class RRFFusion:
     Parameters
     ----------
     k : int
+        At least 0.
     """
 
     def __init__(self, k: int = 60) -> None:
         self._fusion = _core.Native("RRFFusion", ("k",), "any", k)
 
     def fuse(self, lists: Any) -> list[dict[str, Any]]:
-        """Lists of hits, best first, as one list."""
+        """Lists of hits or ids, best first, as one such list of hits. ValueError: no list, a hit without an id."""
         return self._fusion.call("fuse", "lists", lists)
 
     @method.batch
@@ -309,7 +323,7 @@ class MinMaxFusion:
         self._fusion = _core.Native("MinMaxFusion", ())
 
     def fuse(self, lists: Any) -> list[dict[str, Any]]:
-        """Lists of hits, best first, as one list."""
+        """Lists of hits or ids, best first, as one such list of hits. ValueError: no list, a hit without an id."""
         return self._fusion.call("fuse", "lists", lists)
 
     @method.batch

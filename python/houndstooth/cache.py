@@ -22,6 +22,7 @@ class Cache:
         self._core.put(key, value)
 
     def has(self, key: Any) -> bool:
+        """Whether there is a value under a key."""
         return self._core.has(key)
 
     def stats(self) -> dict[str, int]:
@@ -33,6 +34,7 @@ class Cache:
         return self._core.prune()
 
     def clear(self) -> None:
+        """Drops every entry."""
         self._core.clear()
 
 
@@ -47,6 +49,11 @@ class DiskCache(Cache):
         Beyond it the least recently used leave. Default 4 GiB.
     max_age : float
         Seconds after which an entry counts as absent. Default: no limit.
+
+    Raises
+    ------
+    ValueError
+        The directory cannot be made or opened.
     """
 
     def __init__(self, path: Any, max_bytes: int = 0, max_age: float = 0) -> None:

@@ -28,9 +28,11 @@ class CallbackContext:
         self._metadata: dict[str, dict[str, Any]] = {}
 
     def set(self, key: str, value: Any) -> None:
+        """Leaves a value for later hooks of this run."""
         self._data[key] = value
 
     def get(self, key: str, default: Any = None) -> Any:
+        """What was left under a key, or `default`."""
         return self._data.get(key, default)
 
     @property
@@ -45,10 +47,12 @@ class CallbackContext:
 
     @property
     def current_pipeline_id(self) -> str | None:
+        """Id of the pipeline that the event is in."""
         return self._path[-1] if self._path else None
 
     @property
     def parent_pipeline_id(self) -> str | None:
+        """Id of the pipeline around that one; None in the outermost."""
         return self._path[-2] if len(self._path) > 1 else None
 
     @property
@@ -61,6 +65,7 @@ class CallbackContext:
         return self._metadata.get(pipeline_id, {})
 
     def set_pipeline_metadata(self, pipeline_id: str, metadata: dict[str, Any]) -> None:
+        """Sets what `get_pipeline_metadata` gives, in the place of what was there."""
         self._metadata[pipeline_id] = dict(metadata)
 
 
@@ -76,32 +81,41 @@ class PipelineCallback:
         """Names of engines that it works with; None: all."""
         return None
 
-    def on_pipeline_start(self, pipeline_id: str, inputs: dict[str, Any], ctx: CallbackContext) -> None: ...
+    def on_pipeline_start(self, pipeline_id: str, inputs: dict[str, Any], ctx: CallbackContext) -> None:
+        """A run of a pipeline, or one item of a map of it, begins; `inputs` by name."""
 
-    def on_pipeline_end(
-        self, pipeline_id: str, outputs: dict[str, Any], duration: float, ctx: CallbackContext
-    ) -> None: ...
+    def on_pipeline_end(self, pipeline_id: str, outputs: dict[str, Any], duration: float, ctx: CallbackContext) -> None:
+        """It ended; `outputs` by name. Not told of one that failed."""
 
-    def on_node_start(self, node_id: str, inputs: dict[str, Any], ctx: CallbackContext) -> None: ...
+    def on_node_start(self, node_id: str, inputs: dict[str, Any], ctx: CallbackContext) -> None:
+        """A node begins; `node_id` is its name, `inputs` its arguments by name."""
 
-    def on_node_end(self, node_id: str, outputs: dict[str, Any], duration: float, ctx: CallbackContext) -> None: ...
+    def on_node_end(self, node_id: str, outputs: dict[str, Any], duration: float, ctx: CallbackContext) -> None:
+        """A node ended; `outputs` by name."""
 
     def on_node_cached(self, node_id: str, signature: str, ctx: CallbackContext) -> None:
         """Instead of start and end: the result came from the cache. `signature` is the digest of the node's code."""
 
-    def on_error(self, node_id: str, exception: BaseException, ctx: CallbackContext) -> None: ...
+    def on_error(self, node_id: str, exception: BaseException, ctx: CallbackContext) -> None:
+        """A node raised, in the place of its end."""
 
-    def on_nested_pipeline_start(self, parent_id: str, child_id: str, ctx: CallbackContext) -> None: ...
+    def on_nested_pipeline_start(self, parent_id: str, child_id: str, ctx: CallbackContext) -> None:
+        """A pipeline as a node begins; ids of the pipeline around it and of itself."""
 
-    def on_nested_pipeline_end(self, parent_id: str, child_id: str, duration: float, ctx: CallbackContext) -> None: ...
+    def on_nested_pipeline_end(self, parent_id: str, child_id: str, duration: float, ctx: CallbackContext) -> None:
+        """It ended."""
 
-    def on_map_start(self, total_items: int, ctx: CallbackContext) -> None: ...
+    def on_map_start(self, total_items: int, ctx: CallbackContext) -> None:
+        """A map begins, of a run or of a nested pipeline."""
 
-    def on_map_end(self, total_duration: float, ctx: CallbackContext) -> None: ...
+    def on_map_end(self, total_duration: float, ctx: CallbackContext) -> None:
+        """It ended."""
 
-    def on_map_item_start(self, item_index: int, ctx: CallbackContext) -> None: ...
+    def on_map_item_start(self, item_index: int, ctx: CallbackContext) -> None:
+        """An item of a map begins; from 0, in input order."""
 
-    def on_map_item_end(self, item_index: int, duration: float, ctx: CallbackContext) -> None: ...
+    def on_map_item_end(self, item_index: int, duration: float, ctx: CallbackContext) -> None:
+        """It ended, and not all of it came from the cache."""
 
     def on_map_item_cached(self, item_index: int, signature: str, ctx: CallbackContext) -> None:
         """Instead of the item's end: all its nodes' results came from the cache."""

@@ -22,7 +22,7 @@ class Engine:
     batch : bool
         False: rows are called one by one, never in batches.
     timeout : float
-        Seconds of a whole run.
+        Seconds of a whole run; TimeoutError beyond them.
     trace : bool or Trace
         Records what runs when; `last_trace` has it, `waterfall` shows it.
     """

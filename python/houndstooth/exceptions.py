@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class HoundstoothError(Exception):
-    """Anything that this package raises itself."""
+    """Base of this package's own exceptions. What is wrong in a call is a ValueError or another of Python's."""
 
 
 HyperNodesError = HoundstoothError
@@ -19,18 +19,18 @@ class CycleError(HoundstoothError, ValueError):
 
 
 class ExecutionError(HoundstoothError, RuntimeError):
-    """A run failed outside any node."""
+    """Nothing raises it: for programs that catch HyperNodes'."""
 
 
 class RetryAfterError(HoundstoothError):
-    """Raised by a node or method to be called again after some seconds.
+    """For nodes and methods with `max_retries` to raise: a failure like others, called again after `retry_wait`.
 
     Parameters
     ----------
     retry_after : float
-        Seconds.
+        Seconds; noted, the wait is the node's own.
     original : BaseException
-        What is raised in its place after the last try.
+        Noted.
     """
 
     def __init__(self, retry_after: float, original: BaseException | None = None) -> None:

@@ -40,9 +40,12 @@ class Node:
     func : the function
     name : its ``__name__``
     output_name : a name, or a tuple of names for a function that returns a tuple
-    root_args : names of all its parameters, in order
     cache : whether its results may be kept by an engine with a cache
-    is_async : whether it is a coroutine function
+
+    Raises
+    ------
+    TypeError
+        Its parameters are not all named: ``*args``, ``**kwargs``.
     """
 
     def __init__(self, func: Callable, output_name: Any = None, cache: bool = True, **options: Any) -> None:
@@ -61,6 +64,7 @@ class Node:
 
     @property
     def root_args(self) -> tuple[str, ...]:
+        """Names of its parameters, in order."""
         return self._signature.params
 
     @property
@@ -70,10 +74,12 @@ class Node:
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """Names of its outputs, also where there is one."""
         return (self.output_name,) if isinstance(self.output_name, str) else self.output_name
 
     @property
     def is_async(self) -> bool:
+        """Whether its function is a coroutine function."""
         return is_async(self.func)
 
     @property
@@ -274,6 +280,16 @@ def node(output_name: Any = None, cache: bool = True, **options: Any) -> Any:
         False: calls of instances in its body run at once, never in a batch with those of other items.
     lift : bool
         False: comprehensions of such calls stay as they are.
+
+    Returns
+    -------
+    Node
+        Called directly it is the function.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Parameters without names, an output's name that is no str, an option that there is not or out of its range.
     """
     if callable(output_name) and not isinstance(output_name, (str, tuple, list)):
         return Node(output_name, None, cache, **options)
@@ -285,6 +301,20 @@ class DualNode(Node):
 
     In a batch each mapped input comes as a Series of all rows; what all rows share comes as it is. `batch` returns a
     list, array or Series of as many results, or a tuple of such where several outputs are named.
+
+    Parameters
+    ----------
+    output_name : str or tuple of str
+        Default: the name of `singular`, without a ``_singular``, ``_one`` or ``_single`` at its end.
+    singular, batch : function
+        Of the same parameters, in any order.
+    cache, **options
+        As of `node`.
+
+    Raises
+    ------
+    TypeError
+        Their parameters differ.
     """
 
     def __init__(
@@ -306,6 +336,7 @@ class DualNode(Node):
 
     @property
     def code_hash(self) -> str:
+        """As a node's, of both forms."""
         if self._hash is None:
             from houndstooth._digest import code_hash
 

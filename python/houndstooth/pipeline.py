@@ -137,6 +137,7 @@ class Pipeline:
 
     @property
     def id(self) -> str:
+        """What callbacks are told as its id; another one in each process."""
         return f"pipeline_{id(self)}"
 
     @property
@@ -171,11 +172,13 @@ class Pipeline:
 
     @property
     def available_output_names(self) -> tuple[str, ...]:
+        """All outputs, by name."""
         self._core(False)
         return tuple(sorted(self._info["outputs"]))
 
     @property
     def bound_inputs(self) -> dict[str, Any]:
+        """A copy of what `bind` was given."""
         return dict(self._bound)
 
     @property
@@ -221,10 +224,12 @@ class Pipeline:
         return self
 
     def with_engine(self, engine: Any) -> Pipeline:
+        """Sets what runs it; returns the pipeline."""
         self.engine = engine
         return self
 
     def with_name(self, name: str) -> Pipeline:
+        """Sets its name; returns the pipeline."""
         self.name = name
         self._cores = {}
         return self
@@ -257,6 +262,13 @@ class Pipeline:
         map_mode : "zip" or "product"
         name : str
             Default: the pipeline's.
+        cache : bool
+            Whether what is inside may be kept by an engine with a cache.
+
+        Raises
+        ------
+        ValueError
+            A mapping or `map_over` names what there is not; the message has the names that there are.
         """
         return PipelineNode(self, input_mapping, output_mapping, map_over, map_mode, name, cache)
 
@@ -319,6 +331,14 @@ class Pipeline:
         Returns
         -------
         list of dict
+            As `run`'s, one an item.
+
+        Raises
+        ------
+        ValueError
+            `map_over` names no input, lists that are mapped together differ in length, an option is unknown.
+        what a node raises
+            With a note of the node and the item; the items after it may not have run.
         """
         return self._every(inputs, self._request(map_over, map_mode, errors), output_name, engine)
 
@@ -340,7 +360,10 @@ class Pipeline:
         engine: Any = None,
         errors: str = "raise",
     ) -> Iterator[Any]:
-        """Results of `map` one by one, in order, as soon as each is there; no more than a window is kept."""
+        """Results of `map` one by one, in order, as soon as each is there; no more than a window is kept.
+
+        Parameters and errors as of `map`; leaving the loop ends the run.
+        """
         from houndstooth._stream import stream
 
         request = self._request(map_over, map_mode, errors)
@@ -504,20 +527,24 @@ class PipelineNode:
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """Outer names of its outputs."""
         if self.output_mapping:
             return tuple(self.output_mapping.values())
         return self.pipeline.available_output_names
 
     @property
     def output_name(self) -> tuple[str, ...]:
+        """The same as `outputs`."""
         return self.outputs
 
     @property
     def bound_inputs(self) -> dict[str, Any]:
+        """The inner pipeline's, by inner names."""
         return self.pipeline.bound_inputs
 
     @property
     def unfulfilled_args(self) -> tuple[str, ...]:
+        """Outer names of the inputs that a run must still bring."""
         back = {inner: outer for outer, inner in self.input_mapping.items()}
         return tuple(back.get(n, n) for n in self.pipeline.unfulfilled_args)
 

@@ -101,7 +101,7 @@ def visualize(
     if unknown:
         warnings.warn(f"visualize has no option {', '.join(unknown)}", UserWarning, stacklevel=_outside())
     chosen = _format_of(filename, format, others)
-    core, given = pipeline._core(False), list(pipeline.root_args)
+    core, given = pipeline._core(False), [n for n in pipeline.root_args if n not in pipeline.bound_inputs]
     outputs = others.get("output_name")
     outputs = [outputs] if isinstance(outputs, str) else outputs
     if chosen in _PRINTED:

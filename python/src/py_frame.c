@@ -85,7 +85,12 @@ static PyObject *from_arrow(PyObject *cls, PyObject *object)
     ht_error err = {0};
     (void)cls;
     struct ArrowArrayStream *stream = hp_share_stream(object, &capsule);
-    if (!stream) return NULL;
+    if (!stream) {
+        if (!PyErr_Occurred())
+            PyErr_Format(PyExc_TypeError, "a table, or something with __arrow_c_stream__, is wanted, not a %S",
+                         (PyObject *)Py_TYPE(object));
+        return NULL;
+    }
     ht_status status;
     HP_NATIVE_BEGIN /* a producer may compute in threads that need the GIL */
         status = ht_frame_from_arrow(stream, &frame, &err);

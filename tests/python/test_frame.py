@@ -370,6 +370,12 @@ def test_rows_in_and_out(frame) -> None:
     assert frame.count_rows() == len(frame.collect()) == 4
 
 
+@pytest.mark.parametrize("wrong", [3, "text", [1, 2], None])
+def test_what_is_no_table_is_refused(wrong) -> None:
+    with pytest.raises(TypeError, match=f"__arrow_c_stream__, is wanted, not a {type(wrong)}"):
+        ht.from_arrow(wrong)
+
+
 def test_arrow_and_daft(frame, model, peer) -> None:
     daft, pa = peer("daft"), peer("pyarrow")
     table = pa.table({"a": pa.chunked_array([[1, 2], [3]]), "t": ["x", None, "z"]})

@@ -70,7 +70,8 @@ def test_orient_turns_it() -> None:
 
 
 def test_bound_inputs_show_their_values() -> None:
-    assert "3" in " ".join(texts(pipeline().visualize()))
+    assert "= 3" in texts(pipeline().visualize())
+    assert "= 3" not in texts(pipeline().unbind().visualize())
 
 
 @pytest.mark.parametrize(
