@@ -15,7 +15,8 @@ mkdir -p "$build"
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_C_FLAGS_DEBUG=-O1 --param=asan-stack=0" \
     -DHT_SANITIZE=address,undefined -DHT_PYTHON=REQUIRED -DHT_CLI=ON -DBUILD_TESTING=OFF >"$build/cmake.log" ||
     { tail -n 30 "$build/cmake.log" >&2; exit 1; }
-ninja -C "$build" ${HT_JOBS:+-j "$HT_JOBS"} ht_python hound >"$build/build.log" || { tail -n 60 "$build/build.log" >&2; exit 1; }
+ninja -C "$build" ${HT_JOBS:+-j "$HT_JOBS"} ht_python hound >"$build/build.log" ||
+    { tail -n 60 "$build/build.log" >&2; exit 1; }
 [ $# -gt 0 ] || set -- tests/python
 preload=$(cc -print-file-name=libasan.so):$(cc -print-file-name=libubsan.so)
 export HOUND="$PWD/$build/hound" HOUND_PYTHON="$PWD/.venv-python/bin/python"
