@@ -110,10 +110,16 @@ def test_case_38_the_error_hook(make_engine):
         p.run({"a": 2}, engine=engine)
     assert told(heard) == ["pipeline_start", "node_start fail", "error fail"]
     assert isinstance(heard.seen[-1][2], LookupError)
-    heard.seen.clear()
-    with pytest.raises(LookupError, match="two"):
-        p.map({"a": [1, 2, 3]}, "a", engine=engine)
-    assert told(heard).count("error fail") == 1 and "map_end" not in told(heard)
+    for policy in ("raise", "collect"):
+        heard.seen.clear()
+        if policy == "raise":
+            with pytest.raises(LookupError, match="two"):
+                p.map({"a": [1, 2, 3]}, "a", engine=engine)
+        else:
+            assert isinstance(p.map({"a": [1, 2, 3]}, "a", engine=engine, errors=policy)[1], ht.Failure)
+        (error,) = [s for s in heard.seen if s[0] == "error"]
+        assert error[1] == "fail" and type(error[2]) is LookupError and error[2].args == ("two",)
+        assert ("map_end" in told(heard)) == (policy == "collect")
 
 
 def test_case_38_engines_that_a_callback_does_not_support(make_engine):
