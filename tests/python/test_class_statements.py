@@ -632,6 +632,57 @@ def test_statement_31_retries():
     assert Counter(CALLS) == {1: 1, 2: 3, 3: 1}  # not the whole column
 
 
+@pytest.mark.parametrize("options", [{}, {"use_process": True}], ids=["here", "away"])
+def test_statement_31_the_failure_says_how_long_to_wait(options, log):
+    @ht.cls(max_retries=2, **options)
+    class Busy:
+        def row(self, x, log):
+            log(time.monotonic())
+            raise ht.RetryAfterError(0.03, LookupError("busy"))
+
+        async def later(self, x, log):
+            self.row(x, log)
+
+        @method(max_retries=0)
+        def once(self, x):
+            raise ht.RetryAfterError(9)
+
+    busy = Busy()
+    ways = [
+        lambda: busy.row(1, log),
+        lambda: column(busy.row(col("x"), lit(log)), x=[1]),
+        lambda: column(busy.later(col("x"), lit(log)), x=[1]),
+        lambda: ht.Pipeline([ht.Node(lambda x: busy.row(x, log), "y")]).run({"x": 1}),
+    ]
+    for way in ways:
+        log.clear()
+        with pytest.raises(LookupError, match="busy"):  # what stands behind it, in the end
+            way()
+        times = [float(line) for line in log.lines()]
+        assert len(times) == 3 and all(0.03 <= b - a < 0.09 for a, b in zip(times, times[1:], strict=False)), times
+    with pytest.raises(ht.RetryAfterError) as raised:
+        busy.once(1)
+    assert raised.value.retry_after == 9
+
+
+def test_statement_31_nodes_are_called_again_when_they_ask(engine, log):
+    def busy(x):
+        log(time.monotonic())
+        if len(log) < 3:
+            raise ht.RetryAfterError(0.02)
+        return x
+
+    async def busy_later(x):
+        return busy(x)
+
+    for function in (busy, busy_later):
+        log.clear()
+        p = ht.Pipeline([ht.Node(function, "y", max_retries=2, retry_wait=1)])
+        assert p.map({"x": [5]}, "x", engine=engine) == [{"y": 5}]
+        times = [float(line) for line in log.lines()]
+        assert len(times) == 3 and all(0.02 <= b - a < 0.2 for a, b in zip(times, times[1:], strict=False)), times
+
+
 def test_statement_32_options_of_a_method_come_first():
     @ht.cls(max_retries=0, on_error="raise")
     class Own:
