@@ -58,6 +58,8 @@ typedef struct ht_face {
     ht_status (*give_cause)(void *ud, uint64_t cause, ht_writer *out, ht_error *err);
     uint64_t (*take_cause)(void *ud, const void *data, size_t len);
     const char *const *worker; /* NULL-ended command that starts a worker of this face; it calls ht_worker_main */
+    /* Milliseconds that a failed call asks to wait before it is repeated; negative: it does not say. May be NULL. */
+    int64_t (*retry_after_ms)(void *ud, uint64_t cause);
 } ht_face;
 HT_API void ht_face_set(const ht_face *face);
 

@@ -113,6 +113,10 @@ class _Plan:
         self.noted: MethodOptions = getattr(function, "_ht_method", None) or MethodOptions(False)
         self.signature: Signature = signature_of(function, 0 if is_static else 1)
         self.is_async = is_async(function)
+        if self.is_async and options.max_concurrency and not is_static:
+            from houndstooth._loop import limited
+
+            self.function = limited(function, options.max_concurrency)
         self.options = options
         self.batch: _Plan | None = None  # its batch form
         self.row: _Plan | None = None  # of a batch form: what it is the form of
@@ -194,6 +198,9 @@ class ClassOptions:
         self.max_concurrency = max_concurrency or 0
         self.max_retries, self.on_error = max_retries or 0, on_error or "raise"
         policy_of("null" if self.on_error == "log" else self.on_error)
+        for name in ("num_cpus", "num_gpus", "memory"):
+            if name in (ray_options or {}):
+                raise ValueError(f"ray_options has no {name!r}: cpus and gpus say what an object takes")
         self.name_override, self.ray_options = name_override, ray_options
 
     def given(self) -> dict[str, Any]:
@@ -412,7 +419,7 @@ def cls(class_: type | None = None, **options: Any) -> Any:
     use_process : bool
         Live objects stay in processes of their own.
     max_concurrency : int
-        Most live objects in a worker. Default 1.
+        Most live objects in a worker, default 1; of an object's asynchronous methods, most calls under way.
     max_retries : int
         Repetitions of a failing call.
     on_error : "raise", "null" ("log", "ignore") or "skip"

@@ -77,7 +77,8 @@ def _adapter_class(proxy: type) -> Any:
     options = proxy.__ht_options__
     kind = type(proxy.__name__, (), space)
     # Not use_process: the instance has processes of its own then, whatever Daft makes of the columns.
-    made = daft.cls(kind, gpus=options.gpus or 0, name_override=options.name_override)
+    for_ray = {"ray_options": options.ray_options} if options.ray_options else {}
+    made = daft.cls(kind, gpus=options.gpus or 0, name_override=options.name_override, **for_ray)
     _classes[proxy] = made
     return made
 

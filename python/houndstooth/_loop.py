@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +51,29 @@ class _Loop:
         self.cancelled = True
         for task in self.tasks.copy():
             task.cancel()
+
+
+_gates: weakref.WeakKeyDictionary[Any, dict[tuple[int, int], list[Any]]] = weakref.WeakKeyDictionary()
+
+
+def limited(method: Callable[..., Any], n: int) -> Callable[..., Any]:
+    """An asynchronous method, of whose object no more than n calls are under way on a loop; others wait their turn."""
+
+    @functools.wraps(method)
+    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        gates = _gates.setdefault(asyncio.get_running_loop(), {})
+        key = (id(self), n)
+        gate = gates.setdefault(key, [asyncio.Semaphore(n), 0])  # and who is in it or waits
+        gate[1] += 1
+        try:
+            async with gate[0]:
+                return await method(self, *args, **kwargs)
+        finally:
+            gate[1] -= 1
+            if gate[1] == 0:
+                del gates[key]
+
+    return call
 
 
 async def _finish(coroutine: Any, completion: Any) -> None:

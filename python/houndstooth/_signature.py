@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
+from houndstooth import _core
+
 MISSING = object()
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 
@@ -28,6 +30,8 @@ def signature_of(function: Any, skip: int = 0) -> Signature:
     """
     if isinstance(function, MethodType):
         return signature_of(function.__func__, skip + 1)
+    if isinstance(function, _core.BoundMethod):
+        return signature_of(function.__func__.__wrapped__, skip + 1)
     if not isinstance(function, FunctionType) or hasattr(function, "__wrapped__"):
         return _inspected(function, skip)
     code = function.__code__

@@ -36,3 +36,6 @@ class RetryAfterError(HoundstoothError):
     def __init__(self, retry_after: float, original: BaseException | None = None) -> None:
         super().__init__(f"to be called again after {retry_after} s")
         self.retry_after, self.original = retry_after, original
+
+    def __reduce__(self) -> tuple[type, tuple[float, BaseException | None]]:
+        return type(self), (self.retry_after, self.original)

@@ -125,6 +125,10 @@ static inline ht_status hp_no_memory(ht_error *err)
 int hp_raise(const ht_error *err);
 /* The exception object of a failure, new reference, never NULL with no exception pending. */
 PyObject *hp_exception_of(const ht_error *err);
+/* The exception that a cause stands for, as it was raised; NULL without an exception: none. New reference. */
+PyObject *hp_cause_exception(uint64_t cause);
+/* Whether it is a RetryAfterError. */
+bool hp_is_retry_after(PyObject *exception);
 /* Numbers of causes that a run may refer to: from its begin on, until its end. */
 uint64_t hp_causes_begin(void);
 void hp_causes_end(uint64_t at);

@@ -159,13 +159,45 @@ static void add_note(PyObject *exception, const ht_error *err)
     Py_XDECREF(note);
 }
 
-PyObject *hp_exception_of(const ht_error *err)
+PyObject *hp_cause_exception(uint64_t cause)
 {
-    PyObject *number = err->cause ? PyLong_FromUnsignedLongLong(err->cause) : NULL;
+    PyObject *number = cause ? PyLong_FromUnsignedLongLong(cause) : NULL;
     PyObject *exception = number ? PyDict_GetItemWithError(hp.causes, number) : NULL; /* borrowed */
     Py_XDECREF(number);
+    return Py_XNewRef(exception);
+}
+
+bool hp_is_retry_after(PyObject *exception)
+{
+    static PyObject *type;
+    if (!type) {
+        PyObject *module = PyImport_ImportModule("houndstooth.exceptions");
+        type = module ? PyObject_GetAttrString(module, "RetryAfterError") : NULL;
+        Py_XDECREF(module);
+        if (!type) PyErr_Clear();
+    }
+    return type && PyObject_TypeCheck(exception, (PyTypeObject *)type);
+}
+
+/* After its last try, what stood behind a wish to be called again. */
+static PyObject *without_wish(PyObject *exception)
+{
+    if (!hp_is_retry_after(exception)) return exception;
+    PyObject *original = PyObject_GetAttrString(exception, "original");
+    if (!original) PyErr_Clear();
+    if (!original || !PyExceptionInstance_Check(original)) {
+        Py_XDECREF(original);
+        return exception;
+    }
+    Py_DECREF(exception);
+    return original;
+}
+
+PyObject *hp_exception_of(const ht_error *err)
+{
+    PyObject *exception = hp_cause_exception(err->cause);
     if (exception) {
-        Py_INCREF(exception);
+        exception = without_wish(exception);
         add_note(exception, err);
         return exception;
     }

@@ -327,6 +327,15 @@ static PyObject *call_map(PyObject *self, PyObject *args, PyObject *kwargs)
     return result;
 }
 
+/* As Python's own methods: the object and the name. */
+static PyObject *call_reduce(PyObject *self, PyObject *unused)
+{
+    const hp_call *call = (const hp_call *)self;
+    (void)unused;
+    PyObject *builtins = PyEval_GetBuiltins(), *getter = PyDict_GetItemString(builtins, "getattr"); /* borrowed */
+    return Py_BuildValue("O(OO)", getter, call->object, ((const hp_binder *)call->method)->name);
+}
+
 static PyMemberDef call_members[] = {
     {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(hp_call, vectorcall), Py_READONLY, NULL},
     {"__func__", Py_T_OBJECT_EX, offsetof(hp_call, method), Py_READONLY, NULL},
@@ -335,6 +344,7 @@ static PyMemberDef call_members[] = {
 static PyMethodDef call_methods[] = {
     {"map", HP_METHOD(call_map), METH_VARARGS | METH_KEYWORDS,
      "map(values, ...)\n--\n\nResults for each of the values, in order; other arguments are the same for all."},
+    {"__reduce__", call_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot call_slots[] = {{Py_tp_new, HP_SLOT(call_new)},         {Py_tp_call, HP_SLOT(PyVectorcall_Call)},
                                    {Py_tp_dealloc, HP_SLOT(call_dealloc)}, {Py_tp_traverse, HP_SLOT(call_traverse)},

@@ -73,8 +73,7 @@ static ht_status give_cause(void *ud, uint64_t cause, ht_writer *writer, ht_erro
 {
     (void)ud;
     const hp_gil gil = hp_gil_take();
-    const ht_error why = {.cause = cause, .status = HT_FAILED};
-    PyObject *exception = hp_exception_of(&why);
+    PyObject *exception = hp_cause_exception(cause);
     PyObject *module = exception ? PyImport_ImportModule("houndstooth._pickle") : NULL;
     PyObject *bytes = module ? PyObject_CallMethod(module, "dump_exception", "O", exception) : NULL;
     const ht_status status =
@@ -104,13 +103,32 @@ static uint64_t take_cause(void *ud, const void *data, size_t len)
     return err.cause;
 }
 
+static int64_t retry_after_ms(void *ud, uint64_t cause)
+{
+    (void)ud;
+    const hp_gil gil = hp_gil_take();
+    PyObject *exception = hp_cause_exception(cause), *seconds = NULL;
+    if (exception && hp_is_retry_after(exception)) seconds = PyObject_GetAttrString(exception, "retry_after");
+    const double wait = seconds ? PyFloat_AsDouble(seconds) : -1;
+    PyErr_Clear();
+    Py_XDECREF(seconds);
+    Py_XDECREF(exception);
+    hp_gil_give(gil);
+    return wait >= 0 && wait < 1e9 ? (int64_t)(1000 * wait) : -1;
+}
+
 /* ---- workers ---- */
 
 enum { MAX_WORDS = 8 };
 static const char *worker_words[MAX_WORDS + 1];
 static PyObject *worker_keep;
-static ht_face face = {HT_DESC(ht_face),         .node = make_node,        .cls = find_class,
-                       .give_cause = give_cause, .take_cause = take_cause, .worker = worker_words};
+static ht_face face = {HT_DESC(ht_face),
+                       .node = make_node,
+                       .cls = find_class,
+                       .give_cause = give_cause,
+                       .take_cause = take_cause,
+                       .worker = worker_words,
+                       .retry_after_ms = retry_after_ms};
 
 /* set_worker(words): the command that starts a worker. */
 static PyObject *set_worker(PyObject *module, PyObject *words)

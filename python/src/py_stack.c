@@ -36,6 +36,7 @@ typedef struct hp_stack {
 static _Thread_local hp_stack *current; /* the body that this thread stands in */
 static _Thread_local hp_stack *idle;
 static _Thread_local size_t n_idle;
+static _Thread_local bool watched; /* the idle ones go with the thread's present state */
 enum { MAX_IDLE = 2048 };
 
 /* ---- greenlet's C interface: a table of pointers in a capsule, at places that never change ---- */
@@ -122,10 +123,12 @@ static void free_stack(hp_stack *s)
     PyMem_Free(s);
 }
 
-/* With the thread's state: its idle greenlets can end on no other thread. */
+/* With the thread's state: its idle greenlets can end on no other thread, and what they saved points into that state.
+ * A thread that others started has a new state each time that it comes back to Python. */
 static void free_idle(PyObject *capsule)
 {
     (void)capsule;
+    watched = false;
     while (idle && Py_IsInitialized()) {
         hp_stack *s = idle;
         idle = s->next;
@@ -134,10 +137,9 @@ static void free_idle(PyObject *capsule)
     }
 }
 
-/* Once a thread. */
+/* Once for each state of the thread. */
 static int watch_thread(void)
 {
-    static _Thread_local bool watched;
     PyObject *dict = watched ? NULL : PyThreadState_GetDict(); /* borrowed */
     if (!dict) return 0;
     PyObject *capsule = PyCapsule_New(&idle, "houndstooth.idle", free_idle);

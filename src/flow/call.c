@@ -144,8 +144,8 @@ static ht_status take_call(hti_run *run, hti_call *call, ht_error *err)
     hti_frame *frame = call->frame;
     if (frame->n_open) return take_together(run, call, err);
     if (may_retry(frame, call->status)) {
-        const uint64_t wait = (uint64_t)frame->target.forms->retry_wait_ms * 1000000;
-        frame->wake = wait ? hti_run_now(run) + (wait << HTI_MIN(frame->tries, 10)) : 0;
+        const uint64_t wait = hti_retry_wait_ns(frame->target.forms->retry_wait_ms, frame->tries, call->failure);
+        frame->wake = wait ? hti_run_now(run) + wait : 0;
         frame->tries++;
         frame->again = true;
         return hti_frames_push(&run->sleeping, frame, err);

@@ -137,6 +137,14 @@ ht_status hti_take_failure(ht_value reply, ht_error *err)
 
 /* ---- time ---- */
 
+uint64_t hti_retry_wait_ns(uint32_t wait_ms, uint32_t tries, const ht_error *why)
+{
+    const ht_face *face = hti_face();
+    const int64_t asked =
+        why && why->cause && face && face->retry_after_ms ? face->retry_after_ms(face->ud, why->cause) : -1;
+    return asked >= 0 ? (uint64_t)asked * 1000000 : (uint64_t)wait_ms * 1000000 << HTI_MIN(tries, 10);
+}
+
 uint64_t hti_run_now(const hti_run *run)
 {
     const ht_clock *clock = run->options->clock;

@@ -482,7 +482,7 @@ static outcome run_body(hti_frame *frame, const hti_step *step, hti_found *found
         if (may_repeat(frame, node, status)) {
             if (!new_body(frame, node)) return fail_with(found, frame, HTI_NO_MEMORY(&why), &why);
             hti_values_release(&frame->values[step->first_out], node->n_outputs);
-            hti_sleep_ns((uint64_t)node->forms.retry_wait_ms * 1000000 << HTI_MIN(frame->tries, 10));
+            hti_sleep_ns(hti_retry_wait_ns(node->forms.retry_wait_ms, frame->tries, &why));
             frame->tries++;
             continue;
         }

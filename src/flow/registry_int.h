@@ -94,6 +94,8 @@ const ht_face *hti_face(void);
 /* failure.c: a failure among the fields of a reply, and out of one; HT_OK: it tells none. */
 void hti_put_failure(hti_fields *f, ht_status status, const ht_error *why);
 HT_CHECKED ht_status hti_take_failure(ht_value reply, ht_error *err);
+/* Before the next repetition, `tries` of them are over: what the failure asks for, else the form's wait, doubled. */
+uint64_t hti_retry_wait_ns(uint32_t wait_ms, uint32_t tries, const ht_error *why);
 /* Fails with `what` "NAME" and the names there are. */
 ht_status hti_registry_unknown(const hti_named *list, const char *what, const char *name, ht_error *err);
 

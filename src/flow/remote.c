@@ -297,13 +297,14 @@ static ht_status take_outputs(cutting *c, const slice *s, ht_value reply, ht_err
     return HT_OK;
 }
 
-/* kind, node, depth, item, n, frame, parent, time; false if it is no such list. */
-static bool read_event(ht_value value, ht_event *out)
+/* kind, node, depth, item, n, frame, parent, time, failure; false if it is no such list. `why` holds the failure. */
+static bool read_event(ht_value value, ht_event *out, ht_error *why)
 {
+    enum { NODE = 1, FAILURE = 8 };
     size_t n;
     const ht_value *part = ht_value_items(value, &n);
-    bool good = n == 8 && part[1].kind == HT_KIND_STRING;
-    for (size_t i = 0; good && i < n; i++) good = i == 1 || part[i].kind == HT_KIND_INT;
+    bool good = n == FAILURE + 1 && part[NODE].kind == HT_KIND_STRING;
+    for (size_t i = 0; good && i < FAILURE; i++) good = i == NODE || part[i].kind == HT_KIND_INT;
     if (!good) return false;
     *out = (ht_event){.kind = (ht_event_kind)part[0].as.integer,
                       .node = ht_value_text(part[1]).data,
@@ -313,6 +314,7 @@ static bool read_event(ht_value value, ht_event *out)
                       .frame = (uint64_t)part[5].as.integer,
                       .parent = (uint64_t)part[6].as.integer,
                       .time_ns = (uint64_t)part[7].as.integer};
+    if (why && part[FAILURE].kind != HT_KIND_NULL && hti_take_failure(part[FAILURE], why) != HT_OK) out->why = why;
     return true;
 }
 
@@ -326,10 +328,11 @@ static void replay(hti_run *run, const hti_open_map *map, ht_value reply)
     if (!run->options->event || !ht_value_field(reply, "events", &events)) return;
     const ht_value *list = ht_value_items(events, &n);
     for (size_t i = 0; i < n; i++)
-        if (read_event(list[i], &event)) n_frames = HTI_MAX(n_frames, event.frame);
+        if (read_event(list[i], &event, NULL)) n_frames = HTI_MAX(n_frames, event.frame);
     const uint64_t base = __atomic_fetch_add(run->serials, n_frames, __ATOMIC_RELAXED);
     for (size_t i = 0; i < n; i++) {
-        if (!read_event(list[i], &event)) continue;
+        ht_error why = {0};
+        if (!read_event(list[i], &event, &why)) continue;
         const bool is_item = event.kind == HT_EVENT_ITEM_START || event.kind == HT_EVENT_ITEM_END;
         if (is_item && !run->options->item_events) continue;
         if (is_item && event.depth == 0) {

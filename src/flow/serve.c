@@ -78,6 +78,16 @@ typedef struct event_list {
     ht_status status;
 } event_list;
 
+/* Why a node failed, as replies tell failures; null: not known, or it cannot be told. */
+static ht_value failure_of(const ht_event *event)
+{
+    hti_fields f = {0};
+    ht_value told = ht_value_null();
+    if (!event->why) return told;
+    hti_put_failure(&f, event->why->status, event->why);
+    return hti_fields_end(&f, &told) == HT_OK ? told : ht_value_null();
+}
+
 static void note_event(void *ud, const ht_event *event)
 {
     event_list *list = ud;
@@ -88,10 +98,12 @@ static void note_event(void *ud, const ht_event *event)
                         ht_value_int((int64_t)event->n),
                         ht_value_int((int64_t)event->frame),
                         ht_value_int((int64_t)event->parent),
-                        ht_value_int((int64_t)event->time_ns)};
+                        ht_value_int((int64_t)event->time_ns),
+                        ht_value_null()};
     if (list->status == HT_OK)
         list->status = hti_reserve(&list->events, &list->cap, list->n + 1, sizeof *list->events, NULL);
     if (list->status == HT_OK) list->status = ht_value_string(hti_text_of(event->node), &parts[1], NULL);
+    if (list->status == HT_OK) parts[HTI_LEN(parts) - 1] = failure_of(event);
     if (list->status == HT_OK) list->status = ht_value_list_take(parts, HTI_LEN(parts), &list->events[list->n], NULL);
     if (list->status == HT_OK) list->n++;
 }

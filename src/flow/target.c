@@ -206,9 +206,10 @@ static ht_status call_repeatedly(const attempt *a, void *self, ht_error *err)
     const hti_target *target = a->target;
     ht_status status = HT_OK;
     const uint32_t retries = target->once ? 0 : target->forms->max_retries;
+    ht_error why = {0};
     for (uint32_t try = 0; try <= retries; try++) {
-        ht_error why = {0};
-        if (try) hti_sleep_ns((uint64_t)target->forms->retry_wait_ms * 1000000 << HTI_MIN(try - 1, 10));
+        if (try) hti_sleep_ns(hti_retry_wait_ns(target->forms->retry_wait_ms, try - 1, &why));
+        why = (ht_error){0};
         status = call_once(a, self, &why);
         if (status == HT_OK) break;
         for (size_t o = 0; a->out && o < target->n_outputs; o++) hti_values_release(a->out[o], a->n);

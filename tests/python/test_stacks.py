@@ -66,3 +66,22 @@ def test_they_go_with_the_threads_of_an_engine() -> None:
     run(engine)
     del engine
     assert stacks() <= before + 200  # of this thread, which worked too
+
+
+@ht.node(output_name="y")
+def doubled_after_an_exception(x, doubler):
+    try:
+        raise ValueError(x)
+    except ValueError:
+        return doubler.double(x)
+
+
+def test_they_go_with_the_state_of_a_thread_that_others_started(peer) -> None:
+    """Threads of Daft have a new state of the interpreter each time that they come back to Python."""
+    peer("daft")
+    before = stacks()
+    engine = ht.DaftEngine(num_workers=2)
+    for _ in range(8):
+        made = ht.Pipeline([doubled_after_an_exception]).map({"x": range(64), "doubler": Doubler()}, "x", engine=engine)
+        assert [m["y"] for m in made] == [2 * x for x in range(64)]
+    assert stacks() <= before + 16  # the threads' own
