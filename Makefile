@@ -20,6 +20,10 @@ bench-flow:
 	scripts/build.sh release bench_flow
 	build/release/bench/bench_flow
 
+# Pipelines from Python beside HyperNodes, pipefunc, Hamilton, Dask and Daft; see docs/performance.md.
+bench-python:
+	bench/python.sh
+
 # Python wheels in dist/, each tried out in a fresh environment.
 wheel:
 	scripts/wheel.sh
@@ -41,4 +45,4 @@ install:
 clean:
 	rm -rf build dist
 
-.PHONY: all demo test bench bench-flow wheel lint format fuzz install clean
+.PHONY: all demo test bench bench-flow bench-python wheel lint format fuzz install clean

@@ -133,6 +133,8 @@ def _text(note: Any) -> str:
 
 def fits(given: Any, wanted: Any) -> bool:
     """Whether a value of one annotation may go where another is wanted; False only where it certainly may not."""
+    if given is wanted:
+        return True
     from typing import get_args, get_origin
 
     if isinstance(wanted, _Each):

@@ -253,7 +253,8 @@ def _held_instances(func: Any) -> list[str]:
                 found.append(name)
         except ValueError:
             pass  # not filled yet
-    found += [name for name, value in signature_of(func).defaults.items() if _is_ours(value)]
+    if func.__defaults__ or func.__kwdefaults__:
+        found += [name for name, value in signature_of(func).defaults.items() if _is_ours(value)]
     return found
 
 

@@ -60,10 +60,11 @@ ht_status hp_object_decode(const void *data, size_t len, ht_registry *registry, 
     (void)registry;
     const hp_gil gil = hp_gil_take();
     PyObject *loads = function_of(&hp.loads, "houndstooth._pickle", "loads");
-    PyObject *bytes = loads ? PyBytes_FromStringAndSize(data, (Py_ssize_t)len) : NULL;
-    *object = bytes ? hp_call_one(loads, bytes) : NULL;
+    char *bytes = (char *)(uintptr_t)data; /* only read, and what is loaded has copies of it */
+    PyObject *view = loads ? PyMemoryView_FromMemory(bytes, (Py_ssize_t)len, PyBUF_READ) : NULL;
+    *object = view ? hp_call_one(loads, view) : NULL;
     const ht_status status = *object ? HT_OK : hp_fail(err);
-    Py_XDECREF(bytes);
+    Py_XDECREF(view);
     hp_gil_give(gil);
     return status;
 }

@@ -7,6 +7,8 @@
  */
 #include "py_core.h"
 
+#include <malloc.h>
+
 static ht_registry *registry;
 
 ht_registry *hp_registry(void) { return registry; }
@@ -145,7 +147,11 @@ static PyObject *set_worker(PyObject *module, PyObject *words)
     Py_RETURN_NONE;
 }
 
-/* serve_worker(words): answers requests of the process that started this one until it ends; the exit code. */
+/*
+ * serve_worker(words): answers requests of the process that started this one until it ends; the exit code.
+ * Arrays come and go with each request: without these two their memory would be given back and faulted in anew, which
+ * costs more than what is done with it.
+ */
 static PyObject *serve_worker(PyObject *module, PyObject *words)
 {
     const char **texts;
@@ -154,6 +160,8 @@ static PyObject *serve_worker(PyObject *module, PyObject *words)
     (void)module;
     const Py_ssize_t n = hp_texts(words, "a worker's arguments", &texts, &keep);
     if (n < 0) return NULL;
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 512 << 20);
     HP_NATIVE_BEGIN
     code = ht_worker_main((int)n, (char **)(uintptr_t)texts, registry);
     HP_NATIVE_END

@@ -306,6 +306,12 @@ static const char *buffer_format(ht_dtype kind)
     return kind >= HT_DTYPE_INT8 && kind <= HT_DTYPE_FLOAT64 ? formats[kind - HT_DTYPE_INT8] : NULL;
 }
 
+/* A count of -1 is not known. */
+static bool may_hold_nulls(const struct ArrowArray *array)
+{
+    return array->null_count > 0 || (array->null_count < 0 && array->buffers[0]);
+}
+
 /* The memory of numbers without nulls, or of fixed-size lists of such; NULL of everything else. */
 static const void *dense(hp_series *self, ht_dtype *kind, Py_ssize_t *each)
 {
@@ -315,15 +321,15 @@ static const void *dense(hp_series *self, ht_dtype *kind, Py_ssize_t *each)
     *kind = hp_kind_of_format(self->schema.format, &size);
     *each = 0;
     int64_t first = array->offset;
-    if (array->null_count) return NULL;
+    if (*kind != HT_DTYPE_FIXED_LIST && !buffer_format(*kind)) return NULL;
+    if (may_hold_nulls(array)) return NULL;
     if (*kind == HT_DTYPE_FIXED_LIST) {
         *kind = hp_kind_of_format(self->schema.children[0]->format, &(int64_t){0});
         *each = (Py_ssize_t)size;
         array = array->children[0];
-        if (array->null_count) return NULL;
+        if (!buffer_format(*kind) || may_hold_nulls(array)) return NULL;
         first = first * size + array->offset;
     }
-    if (!buffer_format(*kind)) return NULL;
     return array->buffers[1] ? (const char *)array->buffers[1] + (size_t)first * hp_dtype_width(*kind) : "";
 }
 

@@ -151,6 +151,14 @@ static void push_row(hti_growing *column, const hti_arrow_view *view, int64_t ro
     push_valid(column, true);
 }
 
+static void push_valid_rows(hti_growing *column, int64_t n)
+{
+    if (column->n_nulls == 0)
+        column->n += n;
+    else
+        for (int64_t i = 0; i < n; i++) push_valid(column, true);
+}
+
 /* Depth is bounded by HTI_ARROW_MAX_DEPTH. */
 void hti_growing_rows(hti_growing *column, const hti_arrow_view *view, int64_t first, int64_t n)
 {
@@ -158,6 +166,13 @@ void hti_growing_rows(hti_growing *column, const hti_arrow_view *view, int64_t f
     if (column->type == HTI_ARROW_NULL) {
         column->n += n; /* has no buffers */
         column->n_nulls += n;
+        return;
+    }
+    if (view->null_count == 0 && (column->type == HTI_ARROW_FIXED_LIST || column->type == HTI_ARROW_STRUCT)) {
+        const int64_t times = column->type == HTI_ARROW_FIXED_LIST ? column->list_len : 1;
+        for (int64_t i = 0; i < column->n_children; i++)
+            hti_growing_rows(&column->children[i], &view->children[i], first * times, n * times);
+        push_valid_rows(column, n);
         return;
     }
     if (width == 0) {
@@ -173,10 +188,7 @@ void hti_growing_rows(hti_growing *column, const hti_arrow_view *view, int64_t f
         }
         const char *from = (const char *)view->values + (size_t)(view->offset + i) * width;
         hti_buffer_append(&column->values, from, (size_t)(end - i) * width);
-        if (column->n_nulls == 0)
-            column->n += end - i;
-        else
-            for (int64_t k = i; k < end; k++) push_valid(column, true);
+        push_valid_rows(column, end - i);
     }
 }
 

@@ -2,8 +2,8 @@
  * series_codec.c - a series as a value: its bytes (docs/formats/values.md), digest and description.
  *
  * An object series travels as a list of its values, an array as a struct of its type and buffers, children inside.
- * Only the window travels: a slice is made dense first. Decoding trusts nothing: every buffer's size is checked against
- * the rows before the array is looked at, since Arrow itself does not tell sizes.
+ * Only the window travels: numbers as they lie, what is more is made dense first. Decoding trusts nothing: every
+ * buffer's size is checked against the rows before the array is looked at, since Arrow itself does not tell sizes.
  */
 #include "fields.h"
 #include "series_int.h"
@@ -42,6 +42,13 @@ static int64_t offset_in(const void *offsets, size_t width, int64_t at)
     return narrow;
 }
 
+/* Rows of an array: what of it becomes a value. */
+typedef struct array_part {
+    const hti_arrow_view *view;
+    const struct ArrowArray *array;
+    int64_t first, n;
+} array_part;
+
 static void release_object(void *object) { ht_series_release(object); }
 
 /* Bytes of a buffer of the series, which the value holds. */
@@ -59,27 +66,37 @@ static void take_bytes(hti_fields *f, const char *name, ht_series *owner, const 
     hti_fields_take(f, name, value);
 }
 
-/* A dense array of the series: offset 0, as the builder makes it. Depth is bounded by HTI_ARROW_MAX_DEPTH. */
-static ht_status array_value(ht_series *owner, const hti_arrow_view *view, const struct ArrowArray *array,
-                             const char *name, ht_value *out, ht_error *err)
+/* `part` is plain, or a whole array as the builder makes it. Depth is bounded by HTI_ARROW_MAX_DEPTH. */
+static ht_status array_value(ht_series *owner, const array_part *part, const char *name, ht_value *out, ht_error *err)
 {
+    const hti_arrow_view *view = part->view;
+    const struct ArrowArray *array = part->array;
+    const size_t item = hti_arrow_width(view->type);
+    const bool inlined = view->type == HTI_ARROW_FIXED_LIST || view->type == HTI_ARROW_STRUCT;
+    const int64_t times = view->type == HTI_ARROW_FIXED_LIST ? view->list_len : 1;
     hti_fields f = {.err = err};
     size_t values, width;
     hti_fields_take(&f, "type", ht_value_int(view->type));
     hti_fields_text(&f, "name", name);
-    hti_fields_take(&f, "n", ht_value_int(view->length));
+    hti_fields_take(&f, "n", ht_value_int(part->n));
     if (view->type == HTI_ARROW_FIXED_LIST) hti_fields_take(&f, "list_len", ht_value_int(view->list_len));
-    buffer_sizes(view->type, view->length, &values, &width);
-    if (view->validity) take_bytes(&f, "validity", owner, view->validity, bits_of(view->length));
-    if (values && array->n_buffers > 1) take_bytes(&f, "values", owner, array->buffers[1], values);
+    buffer_sizes(view->type, part->n, &values, &width);
+    if (view->validity && view->null_count) take_bytes(&f, "validity", owner, view->validity, bits_of(part->n));
+    if (values && array->n_buffers > 1) {
+        const char *from = array->buffers[1];
+        take_bytes(&f, "values", owner, from + (size_t)(view->offset + part->first) * item, values);
+    }
     if (array->n_buffers > 2)
-        take_bytes(&f, "data", owner, array->buffers[2], (size_t)offset_in(array->buffers[1], width, view->length));
+        take_bytes(&f, "data", owner, array->buffers[2], (size_t)offset_in(array->buffers[1], width, part->n));
     ht_value *children = HTI_NEW_ARRAY(ht_value, (size_t)view->n_children);
     if (!children && f.status == HT_OK) f.status = HTI_NO_MEMORY(err);
     int64_t made = 0;
-    for (; f.status == HT_OK && made < view->n_children; made += f.status == HT_OK)
-        f.status = array_value(owner, &view->children[made], array->children[made], view->children[made].name,
-                               &children[made], err);
+    for (; f.status == HT_OK && made < view->n_children; made += f.status == HT_OK) {
+        const hti_arrow_view *child = &view->children[made];
+        const array_part inner = {child, array->children[made], inlined ? part->first * times : 0,
+                                  inlined ? part->n * times : child->length};
+        f.status = array_value(owner, &inner, child->name, &children[made], err);
+    }
     ht_value list = ht_value_null();
     if (f.status == HT_OK)
         f.status = ht_value_list_take(children, (size_t)made, &list, err);
@@ -90,12 +107,22 @@ static ht_status array_value(ht_series *owner, const hti_arrow_view *view, const
     return hti_fields_end(&f, out);
 }
 
-/* Numbers as the builder would make them. */
+/* Numbers without nulls, fixed-size lists and structs of such: any window is what the builder would make of it. */
+static bool is_plain(const hti_arrow_view *view)
+{
+    if (view->null_count) return false;
+    if (view->type != HTI_ARROW_FIXED_LIST && view->type != HTI_ARROW_STRUCT) return hti_arrow_width(view->type) > 0;
+    for (int64_t i = 0; i < view->n_children; i++)
+        if (!is_plain(&view->children[i])) return false;
+    return true;
+}
+
+/* Bools as the builder would make them. */
 static bool is_dense(const ht_series *series)
 {
     const hti_arrow_view *view = series->view;
     return view == &series->storage->view && series->first == 0 && series->len == (size_t)view->length &&
-           view->offset == 0 && !view->validity && view->n_children == 0 && series->dtype < HT_DTYPE_STRING;
+           view->offset == 0 && !view->validity && view->type == HTI_ARROW_BOOL;
 }
 
 /* The window as a value that the value codec knows; equal windows give equal values, whatever lies around them. */
@@ -103,7 +130,8 @@ static ht_status portable(ht_series *series, ht_value *out, ht_error *err)
 {
     ht_series *dense = NULL;
     if (!series->view) return ht_value_list(series->storage->values + series->first, series->len, out, err);
-    if (is_dense(series)) return array_value(series, series->view, series->array, "", out, err);
+    array_part part = {series->view, series->array, (int64_t)series->first, (int64_t)series->len};
+    if (is_plain(series->view) || is_dense(series)) return array_value(series, &part, "", out, err);
     hti_growing column = {0};
     hti_arena arena;
     hti_arena_init(&arena);
@@ -113,7 +141,10 @@ static ht_status portable(ht_series *series, ht_value *out, ht_error *err)
         status = hti_growing_finish(&column, &dense, err);
     }
     hti_arena_deinit(&arena);
-    if (status == HT_OK) status = array_value(dense, dense->view, dense->array, "", out, err);
+    if (status == HT_OK) {
+        part = (array_part){dense->view, dense->array, 0, (int64_t)dense->len};
+        status = array_value(dense, &part, "", out, err);
+    }
     ht_series_release(dense);
     return status;
 }
@@ -168,6 +199,7 @@ static ht_status read_buffers(ht_value value, struct ArrowArray *array, hti_arro
         const size_t least = ht_value_field(value, "validity", &field) ? bits_of(array->length) : 0;
         HT_TRY(get_buffer(value, "validity", least, &block, &len, err));
         hti_arrow_array_take(array, 0, block);
+        if (!block) array->null_count = 0;
     }
     if (array->n_buffers < 2) return HT_OK;
     HT_TRY(get_buffer(value, "values", values, &block, &len, err));

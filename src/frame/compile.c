@@ -34,6 +34,7 @@ typedef struct compiler {
     hti_compiled *out;
     column_value **values; /* [n_values] in the order of their making */
     size_t n_values, cap_values;
+    hti_map taken;       /* names of values -> the last number behind each */
     const char **names;  /* [n_live] columns as they are now */
     column_value **live; /* [n_live] */
     size_t n_live;
@@ -41,20 +42,20 @@ typedef struct compiler {
 
 /* ---- listing values ---- */
 
-static bool is_taken(const compiler *c, const char *name)
-{
-    for (size_t i = 0; i < c->n_values; i++)
-        if (!strcmp(c->values[i]->name, name)) return true;
-    return false;
-}
-
-/* "text", "text#2", ... */
-static const char *unique_name(compiler *c, const char *name)
+/* "text", "text#2", ...: the smallest number that is free, behind the last one of that text. */
+static ht_status unique_name(compiler *c, const char *name, const char **out, ht_error *err)
 {
     char text[300];
+    uint32_t first, entry;
+    bool is_free;
     (void)snprintf(text, sizeof text, "%.200s", name);
-    for (unsigned i = 2; is_taken(c, text); i++) (void)snprintf(text, sizeof text, "%.200s#%u", name, i);
-    return hti_arena_text(&c->out->arena, hti_name_text(text));
+    HT_TRY(hti_map_put(&c->taken, hti_name_text(text), 1, &first, &is_free, err));
+    while (!is_free) {
+        (void)snprintf(text, sizeof text, "%.200s#%u", name, ++c->taken.entries[first].value);
+        HT_TRY(hti_map_put(&c->taken, hti_name_text(text), 1, &entry, &is_free, err));
+    }
+    *out = hti_arena_text(&c->out->arena, hti_name_text(text));
+    return *out ? HT_OK : HTI_NO_MEMORY(err);
 }
 
 static ht_status add_value(compiler *c, value_kind kind, const char *name, size_t n_args, column_value **out,
@@ -63,9 +64,10 @@ static ht_status add_value(compiler *c, value_kind kind, const char *name, size_
     column_value *made = hti_arena_alloc(&c->out->arena, sizeof *made);
     *out = NULL;
     if (!made) return HTI_NO_MEMORY(err);
-    *made = (column_value){.kind = kind, .name = unique_name(c, name), .n_args = n_args};
+    *made = (column_value){.kind = kind, .n_args = n_args};
     made->args = HTI_ARENA_ARRAY(&c->out->arena, argument, n_args);
-    if (!made->name || !made->args) return HTI_NO_MEMORY(err);
+    if (!made->args) return HTI_NO_MEMORY(err);
+    HT_TRY(unique_name(c, name, &made->name, err));
     HT_TRY(hti_reserve(&c->values, &c->cap_values, c->n_values + 1, sizeof(column_value *), err));
     c->values[c->n_values++] = *out = made;
     return HT_OK;
@@ -344,6 +346,7 @@ ht_status hti_compile(const hti_table *table, const ht_frame *const *ops, size_t
 {
     compiler c = {.table = table, .out = out};
     *out = (hti_compiled){.keeps_rows = true};
+    hti_map_init(&c.taken);
     hti_arena_init(&out->arena);
     ht_status status = ht_pipeline_new("frame", &out->pipeline, err);
     if (status == HT_OK) status = list_table(&c, err);
@@ -352,6 +355,7 @@ ht_status hti_compile(const hti_table *table, const ht_frame *const *ops, size_t
                                                                              : list_rows(&c, ops[i], err);
     if (status == HT_OK) status = emit(&c, err);
     hti_free(c.values);
+    hti_map_deinit(&c.taken);
     if (status != HT_OK) hti_compiled_deinit(out);
     return status;
 }

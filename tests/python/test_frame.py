@@ -282,11 +282,18 @@ def test_processes(peer) -> None:
 
             return [(os.getpid(), 2 * v) for v in a]
 
+        @method.batch(return_dtype=DataType.fixed_size_list(DataType.float32(), 4))
+        def doubled(self, a: Series) -> Any:
+            return a.to_numpy() * 2
+
     import os
 
     column = values(Away().twice(col("x")), ht.from_pydict({"x": list(range(25))}))
     assert [v for _, v in column] == [2 * i for i in range(25)]
     assert {pid for pid, _ in column}.isdisjoint({os.getpid()})
+    table = peer("numpy").arange(40, dtype="float32").reshape(10, 4)
+    frame = ht.from_pydict({"x": Series.from_numpy(table)}).select(Away().doubled(col("x")).alias("y"))
+    assert frame.to_series("y").to_numpy().tolist() == (table * 2).tolist()
 
 
 # ---- operators and rows ----

@@ -184,6 +184,25 @@ def test_memory_is_shared_with_pyarrow_and_numpy(peer) -> None:
     assert memoryview(Series.from_numpy(np.arange(3))).tolist() == [0, 1, 2]
 
 
+def test_rows_of_arrays_travel_as_numbers(peer) -> None:
+    pa, np = peer("pyarrow"), peer("numpy")
+    table = np.arange(24, dtype=np.float32).reshape(8, 3)
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(table.ravel()), 3)
+    uncounted = pa.Array.from_buffers(pa.float32(), 24, [None, pa.py_buffer(table)], null_count=-1)
+    for series in (
+        Series.from_numpy(table),
+        Series.from_arrow(lists[1:])[1:],
+        Series.from_arrow(pa.FixedSizeListArray.from_arrays(uncounted, 3)),
+    ):
+        for window in (series, series[2:5], series[3:3]):
+            again = pickle.loads(pickle.dumps(window))
+            assert again.dtype == window.dtype
+            assert again.to_numpy().dtype == np.float32
+            assert again.to_numpy().tolist() == window.to_numpy().tolist() == window.to_pylist()
+    holes = pa.array([[1, 2], None, [3, None]], pa.list_(pa.int64(), 2))
+    assert pickle.loads(pickle.dumps(Series.from_arrow(holes)[1:])).to_pylist() == [None, [3, None]]
+
+
 def test_memory_lives_as_long_as_it_is_used(peer) -> None:
     np = peer("numpy")
     numbers = np.arange(1000)

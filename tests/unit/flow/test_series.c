@@ -67,6 +67,8 @@ static const struct {
     {"[[[\"a\"], []], [], [[\"b\", null]]]", "list<list<string>>"},
     {"[{\"id\": \"a\", \"score\": 1.5}, null, {\"id\": \"b\", \"score\": null}]", "struct<id: string, score: float64>"},
     {"[{\"a\": 1}, {\"b\": 1}]", "object"},
+    {"[3, 1, 2]", "int64"},
+    {"[{\"n\": 1, \"x\": 1.5}, {\"n\": 2, \"x\": 0.5}, {\"n\": 3, \"x\": 2.5}]", "struct<n: int64, x: float64>"},
     {"[1, \"one\", null]", "object"},
     {"[{}, {}]", "object"},
 };
