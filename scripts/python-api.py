@@ -24,7 +24,7 @@ PAGE = ROOT / "docs/api_python.md"
 # What a program reaches as houndstooth.NAME; a dotted name is of that module.
 PARTS = {
     "Nodes and pipelines": "node Node DualNode Pipeline PipelineNode Failure",
-    "Classes and functions": "cls method method.batch stateful func func.batch current_device",
+    "Classes and functions": "cls method method.batch stateful stats func func.batch current_device",
     "Engines": "engines.Engine SequentialEngine SeqEngine ThreadEngine ProcessEngine DaskEngine DaftEngine",
     "Caches": "Cache DiskCache MemoryCache",
     "Callbacks": "PipelineCallback CallbackContext ProgressCallback TelemetryCallback",
