@@ -85,6 +85,32 @@ class DaftEngine(ClusterEngine):
         rows = frame.to_pydict()
         return dict(zip(rows["at"], rows["reply"], strict=False))
 
+    def generate_code(
+        self, pipeline: Any, inputs: dict[str, Any] | None = None, mode: str = "run", map_over: Any = None
+    ) -> str:
+        """A script that does the pipeline's work with Daft alone; it does not need houndstooth.
+
+        Nodes that run once are called, a map is a frame with a row for each item, a map inside of one is a loop. The
+        sources of nodes, and of what they name in the user's own modules, stand in it without our decorators.
+
+        Parameters
+        ----------
+        inputs : dict
+            Written into the script as ``INPUTS``, which it runs with when it is the main program. Without them it only
+            has the function ``run``.
+        mode : "run" or "map"
+        map_over : str or list of str
+            Of mode "map": the inputs whose elements are the items. Default: those that are lists.
+
+        Raises
+        ------
+        ValueError
+            A function has no source, as a lambda; something that it names, or an input, cannot be written as Python.
+        """
+        from houndstooth._daft_script import generate
+
+        return generate(pipeline, inputs, mode, map_over)
+
 
 def _chosen(daft: Any, runner: str | None) -> str:
     """Sets Daft's runner, if one is asked for; a process can do that once, so the one that it has is as good."""
