@@ -113,15 +113,15 @@ static ht_status body_batch(void *self, size_t n, const ht_column *in, ht_value 
     ht_status status = result ? HT_OK : hp_fail(err);
     if (result && body->n_outputs == 1) {
         status = hp_take_rows(result, n, out[0], err);
+    } else if (result && !PyTuple_Check(result)) { /* a list may be one of rows, which looks the same for n rows */
+        PyErr_Format(PyExc_TypeError, "%zd outputs are named: a tuple of as many columns is wanted, not a %S",
+                     body->n_outputs, ((PyObject *)Py_TYPE(result)));
+        status = hp_fail(err);
     } else if (result) {
-        PyObject *columns = PySequence_Tuple(result);
-        const Py_ssize_t n_columns = columns ? PyTuple_Size(columns) : -1;
-        status = !columns                       ? hp_fail(err)
-                 : n_columns == body->n_outputs ? HT_OK
-                                                : fail_length(n_columns, body->n_outputs, err);
+        const Py_ssize_t n_columns = PyTuple_Size(result);
+        status = n_columns == body->n_outputs ? HT_OK : fail_length(n_columns, body->n_outputs, err);
         for (Py_ssize_t o = 0; status == HT_OK && o < n_columns; o++)
-            status = hp_take_rows(PyTuple_GetItem(columns, o), n, out[o], err);
-        Py_XDECREF(columns);
+            status = hp_take_rows(PyTuple_GetItem(result, o), n, out[o], err);
     }
     Py_XDECREF(result);
     hp_gil_give(gil);

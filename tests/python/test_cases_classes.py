@@ -497,3 +497,23 @@ def test_case_37_the_exception_is_the_nodes_own(engine):
     with pytest.raises(Mine, match="item 7") as raised:
         p.map({"x": [7]}, "x", engine=engine)
     assert any("node 'fail', item 0" in note for note in raised.value.__notes__)
+
+
+# ---- dual nodes of several outputs ----
+
+
+def test_a_dual_node_of_two_outputs_takes_columns_not_rows(make_engine):
+    def one(x):
+        return x, -x
+
+    def columns(x):
+        return [2 * v // 2 for v in x], [-v for v in x]
+
+    def rows(x):
+        return [(v, -v) for v in x]
+
+    good = ht.Pipeline([ht.DualNode(("a", "b"), one, columns)])
+    assert good.map({"x": [1, 2]}, "x", engine=make_engine()) == [{"a": 1, "b": -1}, {"a": 2, "b": -2}]
+    for xs in ([1, 2] * 8, list(range(80))):  # slices of two rows among them, as many as outputs
+        with pytest.raises(TypeError, match="2 outputs are named: a tuple of as many columns is wanted, not a .*list"):
+            ht.Pipeline([ht.DualNode(("a", "b"), one, rows)]).map({"x": xs}, "x", engine=make_engine())
