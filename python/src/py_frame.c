@@ -159,9 +159,9 @@ static PyObject *limit(PyObject *self, PyObject *count)
 {
     ht_error err = {0};
     ht_frame *frame = NULL;
-    const size_t n = PyLong_AsSize_t(count);
-    if (PyErr_Occurred()) return NULL;
-    const ht_status status = ht_frame_limit(((hp_frame *)self)->frame, n, &frame, &err);
+    const Py_ssize_t n = PyNumber_AsSsize_t(count, PyExc_OverflowError);
+    if (n < 0) return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "limit is not negative: %zd", n);
+    const ht_status status = ht_frame_limit(((hp_frame *)self)->frame, (size_t)n, &frame, &err);
     return give(status, frame, &err);
 }
 

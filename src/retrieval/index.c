@@ -125,6 +125,11 @@ static ht_status read_ids(const char *path, ht_value *out, ht_error *err)
     return status;
 }
 
+static ht_status fail_twice(ht_text id, ht_error *err)
+{
+    return HT_FAIL(err, EXISTS, "the passage '%.200s' stands twice", id.data);
+}
+
 static ht_status open_vectors(token_index *t, const char *file, ht_error *err)
 {
     ht_plaid_info info = {HT_DESC(ht_plaid_info)};
@@ -139,7 +144,7 @@ static ht_status open_vectors(token_index *t, const char *file, ht_error *err)
         uint32_t entry;
         bool inserted;
         HT_TRY(hti_map_put(&t->numbers, ht_value_text(ids[i]), (uint32_t)i, &entry, &inserted, err));
-        if (!inserted) return HT_FAIL(err, EXISTS, "the passage '%.200s' stands twice", ht_value_text(ids[i]).data);
+        if (!inserted) return fail_twice(ht_value_text(ids[i]), err);
     }
     return HT_OK;
 }
@@ -322,8 +327,11 @@ static void bm25_fini(void *self)
     hti_free(b);
 }
 
-static ht_status add_texts(bm25_index *b, ht_lexical_builder *builder, const ht_value *items, ht_error *err)
+static ht_status add_texts(bm25_index *b, ht_lexical_builder *builder, const ht_value *items, hti_map *seen,
+                           ht_error *err)
 {
+    uint32_t entry;
+    bool inserted;
     for (size_t i = 0; i < b->n; i++) {
         ht_text parts[2] = {{"", 0}, {"", 0}}, id;
         const ht_value title = hti_field(items[i], "title");
@@ -331,6 +339,8 @@ static ht_status add_texts(bm25_index *b, ht_lexical_builder *builder, const ht_
         HT_TRY(hti_text_field(items[i], "text", "a passage", &parts[1], err));
         if (title.kind == HT_KIND_STRING) parts[0] = ht_value_text(title);
         b->ids[i] = hti_field(items[i], "uuid");
+        HT_TRY(hti_map_put(seen, id, 0, &entry, &inserted, err));
+        if (!inserted) return fail_twice(id, err);
         HT_TRY(ht_lexical_builder_add(builder, parts, 2, err));
     }
     return HT_OK;
@@ -343,7 +353,10 @@ static ht_status build_lexical(bm25_index *b, const char *path, const char *anal
     b->ids = HTI_NEW_ARRAY(ht_value, b->n);
     if (!b->ids) return HTI_NO_MEMORY(err);
     HT_TRY(ht_lexical_builder_new(path, analyzer, &builder, err));
-    const ht_status status = add_texts(b, builder, items, err);
+    hti_map seen;
+    hti_map_init(&seen);
+    const ht_status status = add_texts(b, builder, items, &seen, err);
+    hti_map_deinit(&seen);
     if (status != HT_OK) {
         ht_lexical_builder_abort(builder);
         return status;

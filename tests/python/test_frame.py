@@ -338,6 +338,8 @@ def test_operators_are_pythons_with_none() -> None:
 
 def test_where_explode_and_limit(frame) -> None:
     assert frame.where(col("x") > 2).filter(col("y") < 40).to_pydict() == {"x": [3], "y": [30]}
+    with pytest.raises(ValueError, match="limit is not negative: -1"):
+        frame.limit(-1)
     assert frame.limit(2).to_pylist() == [{"x": 1, "y": 10}, {"x": 2, "y": 20}]
     lists = ht.from_pydict({"l": [[1, 2.5], [], None, (3,)], "k": ["a", "b", "c", "d"]}).explode("l")
     assert lists.to_pydict() == {"l": [1, 2.5, None, None, 3], "k": ["a", "a", "b", "c", "d"]}

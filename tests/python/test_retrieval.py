@@ -421,3 +421,16 @@ def test_nothing_leaks(encoder, passages, tmp_path) -> None:
     for _ in range(100):
         work()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4000  # KB; a batch's vectors are 1,500
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda ids: ht.BM25Index([{"uuid": i, "text": "a wing"} for i in ids]).search("wing"),
+        lambda ids: ht.PLAIDIndex([{"uuid": i, "embedding": [[1.0, 0.0]]} for i in ids]).search([[1.0, 0.0]]),
+    ],
+)
+def test_an_id_that_stands_twice_is_refused(make) -> None:
+    with pytest.raises(ValueError, match="the passage 'a' stands twice"):
+        make(["a", "b", "a"])
+    assert [hit["id"] for hit in make(["a", "b"])] == ["a", "b"]
