@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from houndstooth import _core
-from houndstooth._signature import MISSING, Signature, is_async, signature_of
+from houndstooth._signature import MISSING, Signature, is_async, is_generator, signature_of
 from houndstooth.node import policy_of
 
 _OWN = frozenset(
@@ -46,6 +46,9 @@ class _Method:
 
     def __call__(self, function: Callable | None = None, **options: Any) -> Any:
         """Gives a method of a decorated class options of its own; a method without any needs no decorator.
+
+        Over columns a generator method gives a row for each of its values, the other columns repeated; without any, a
+        row with null. An asynchronous generator makes no column.
 
         Parameters
         ----------
@@ -112,7 +115,7 @@ class _Plan:
         self.name, self.function, self.is_static = name, function, is_static
         self.noted: MethodOptions = getattr(function, "_ht_method", None) or MethodOptions(False)
         self.signature: Signature = signature_of(function, 0 if is_static else 1)
-        self.is_async = is_async(function)
+        self.is_async, self.is_generator = is_async(function), is_generator(function)
         if self.is_async and options.max_concurrency and not is_static:
             from houndstooth._loop import limited
 
@@ -255,6 +258,13 @@ def _pair(plans: dict[str, _Plan]) -> None:
         plan.row, of.batch = of, plan
 
 
+def _listing(function: Callable) -> Callable:
+    """A generator as a function of all its values: a call of a column's row, repeated as a whole."""
+    from functools import wraps
+
+    return wraps(function)(lambda *args, **kwargs: list(function(*args, **kwargs)))
+
+
 def _describe(plans: dict[str, _Plan]) -> tuple[dict[str, Any], ...]:
     methods = []
     for name, plan in plans.items():
@@ -266,6 +276,8 @@ def _describe(plans: dict[str, _Plan]) -> tuple[dict[str, Any], ...]:
             methods.append(plan.described(name, True, plan.batch))
             if plan.batch or plan.is_async:
                 methods.append({**plan.described(name + ":row", True, None), "is_async": False})
+            if plan.is_generator:
+                methods.append({**plan.described(name + ":list", True, None), "row": _listing(plan.function)})
     return tuple(methods)
 
 

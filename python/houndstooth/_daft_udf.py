@@ -88,7 +88,8 @@ def _method(daft: Any, name: str, plan: Any) -> Callable:
     if plan.is_batch():
         call = _async_batch(name, dtype, daft) if plan.is_async else _batch(name, dtype, daft)
         return daft.method.batch(return_dtype=dtype, batch_size=plan.noted.get("batch_size"))(call)
-    return daft.method(return_dtype=dtype)(_async_row(name) if plan.is_async else _row(name))
+    way = _async_row if plan.is_async else _rows if plan.is_generator else _row
+    return daft.method(return_dtype=dtype)(way(name))
 
 
 def _row(name: str) -> Callable:
@@ -96,6 +97,13 @@ def _row(name: str) -> Callable:
         return getattr(self.instance, name)(*args)
 
     return row
+
+
+def _rows(name: str) -> Callable:
+    def rows(self: Any, *args: Any) -> Any:
+        yield from getattr(self.instance, name)(*args)
+
+    return rows
 
 
 def _async_row(name: str) -> Callable:
@@ -138,7 +146,18 @@ def _dtype_of(daft: Any, plan: Any) -> Any:
     given = plan.noted.get("return_dtype")
     if given is None and not plan.is_batch():
         given = getattr(plan.function, "__annotations__", {}).get("return")
+        if plan.is_generator:
+            given = _item_of(given)
     return as_daft_dtype(daft, given)
+
+
+def _item_of(note: Any) -> Any:
+    """What an Iterator[...] or Generator[...] gives."""
+    from typing import get_args
+
+    if isinstance(note, str):
+        return note.partition("[")[2].rstrip("]").partition(",")[0].strip()
+    return next(iter(get_args(note)), None)
 
 
 def as_daft_dtype(daft: Any, given: Any) -> Any:

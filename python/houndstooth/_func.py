@@ -7,6 +7,7 @@ from functools import update_wrapper
 from typing import Any
 
 from houndstooth._cls import ClassOptions, MethodOptions, _Plan, proxy_of
+from houndstooth._signature import is_async_generator
 
 
 class _Holder:
@@ -19,6 +20,10 @@ class Func:
     def __init__(self, function: Callable, batch: bool, options: dict[str, Any]) -> None:
         own = {k: options.pop(k) for k in ("return_dtype", "unnest", "batch_size") if k in options}
         noted = MethodOptions(batch, **own)
+        if is_async_generator(function):
+            raise TypeError(
+                f"{function.__name__}: an asynchronous generator makes no column; give its values in a list"
+            )
         chosen = ClassOptions(**options)
         name = getattr(function, "__name__", "func")
         name = name if name.isidentifier() else "func"
@@ -52,6 +57,8 @@ class _Decorator:
 
     def __call__(self, function: Callable | None = None, **options: Any) -> Any:
         """Decorates a function of one row: called with column expressions it gives an expression.
+
+        A generator gives a row for each of its values, as a generator method does.
 
         Parameters
         ----------

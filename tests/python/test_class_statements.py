@@ -13,6 +13,7 @@ import pickle
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import houndstooth as ht
@@ -232,6 +233,94 @@ def test_statement_12_differs_types_need_no_hint_and_values_are_not_cast():
     assert column(free.says_text(col("x"))) == [1, 2, 3]  # an annotation is no cast
     got = column(free.real(col("x")))
     assert got == [1.0, 2.0, 3.0] and {type(v) for v in got} == {float}  # a return_dtype is
+
+
+@ht.cls
+class Rows:
+    def __init__(self):
+        CALLS.append("init")
+
+    def count(self, x: int) -> Iterator[int]:
+        CALLS.append(x)
+        for i in range(x):
+            yield 10 * x + i
+
+    @method(return_dtype=DataType.float64())
+    def real(self, x):
+        yield x
+        yield x + 0.5
+
+    @method(on_error="null")
+    def odd(self, x):
+        yield x
+        if x == 2:
+            raise ValueError("two")
+
+    def mixed(self, x):
+        yield from (x, str(x), {"x": (x,)})
+
+    async def later(self, x):
+        yield x
+
+
+def test_statement_13_generators_give_rows():
+    rows, data = Rows(), {"x": [2, 0, 1], "y": ["a", "b", "c"]}
+    made = frame(**data).select("y", rows.count(col("x")))
+    assert CALLS == []
+    assert made.to_pydict() == {"y": ["a", "a", "b", "c"], "x": [20, 21, None, 10]}
+    assert CALLS == ["init", 2, 0, 1]  # once for a row
+    assert made.schema()["x"] == DataType.int64()
+    got = frame(**data).with_column("z", rows.count(x=col("x")).cast(DataType.float64())).to_pydict()
+    assert got == {"x": [2, 2, 0, 1], "y": ["a", "a", "b", "c"], "z": [20.0, 21.0, None, 10.0]}
+    got = frame(**data).with_columns({"n": col("x") + 1, "x": rows.count(col("x"))}).where(col("x") > 10)
+    assert got.to_pydict() == {"x": [20, 21], "y": ["a", "a"], "n": [3, 3]}  # under a name that it replaces
+    twice = frame(**data).with_column("a", rows.count(col("x"))).with_column("b", rows.count(lit(2)))
+    assert twice.limit(3).to_pydict()["b"] == [20, 21, 20]
+    assert list(rows.count(3)) == [30, 31, 32]  # called at once: the generator itself
+
+
+def test_statement_13_what_generators_give():
+    rows = Rows()
+    assert column(rows.real(col("x")), x=[1, 2]) == [1.0, 1.5, 2.0, 2.5]
+    assert column(rows.mixed(col("x")), x=[1]) == [1, "1", {"x": (1,)}]
+    assert column(rows.odd(col("x"))) == [1, None, 3]  # of a call that fails there is nothing
+    assert column(rows.count(col("x")), x=[0]) == [None] and column(rows.count(col("x")), x=[]) == []
+    with pytest.raises(TypeError, match="range|integer"):
+        column(rows.count(col("x")), x=["no number"])
+    CALLS.clear()
+    away = ht.cls(use_process=True)(Rows.__wrapped__)()
+    assert column(away.count(col("x")), x=[2, 0, 1]) == [20, 21, None, 10] and CALLS == []
+    function = ht.func(lambda x: (yield from range(x)))
+    assert column(function(col("x")), x=[2, 1]) == [0, 1, 0]
+
+
+def test_statement_13_where_generators_cannot_stand():
+    rows = Rows()
+    made = frame().select("x", rows.count(col("x")).alias("z"))
+    for wrong in (
+        lambda: made.select(rows.count(col("x")) + 1),
+        lambda: made.select(rows.real(rows.count(col("x")))),
+        lambda: made.where(rows.count(col("x")) > 1),
+    ):
+        with pytest.raises(ValueError, match="a generator's rows are a column of their own"):
+            wrong()
+    with pytest.raises(ValueError, match="'a' and 'b' are both of generators"):
+        made.select(rows.count(col("x")).alias("a"), rows.real(col("x")).alias("b"))
+    with pytest.raises(TypeError, match="later: an asynchronous generator makes no column"):
+        rows.later(col("x"))
+
+    async def later(x):
+        yield x
+
+    with pytest.raises(TypeError, match="later: an asynchronous generator makes no column"):
+        ht.func(later)
+    assert made.to_pydict()["z"] == [10, 20, 21, 30, 31, 32]  # nothing is broken by that
+
+
+def test_statement_13_in_frames_of_daft(peer):
+    daft = peer("daft")
+    got = daft.from_pydict({"x": [2, 0, 1], "y": ["a", "b", "c"]}).select("y", Rows().count(daft.col("x")))
+    assert got.to_pydict() == {"y": ["a", "a", "b", "c"], "x": [20, 21, None, 10]}
 
 
 # ---- batches ----
