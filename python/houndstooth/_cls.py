@@ -34,11 +34,19 @@ class MethodOptions:
             raise ValueError(f"batch_size is at least 1, not {size!r}")
         if given.get("on_error") is not None:
             policy_of(given["on_error"] if given["on_error"] != "log" else "null")
+        if given.get("unnest") and not _is_struct(given.get("return_dtype")):
+            raise ValueError(f"unnest needs a return_dtype that is a struct, not {given.get('return_dtype')!r}")
         self.batch, self.given = batch, given
 
     def get(self, name: str, otherwise: Any = None) -> Any:
         value = self.given.get(name)
         return otherwise if value is None else value
+
+
+def _is_struct(dtype: Any) -> bool:
+    if isinstance(dtype, _core.DataType):
+        return dtype._fields() is not None
+    return bool(getattr(dtype, "is_struct", bool)())  # Daft's
 
 
 class _Method:
@@ -54,6 +62,8 @@ class _Method:
         ----------
         return_dtype : DataType
             Type of the results as a column. Optional: found out where it is needed.
+        unnest : bool
+            Over columns, the fields of the results are columns of their own; the return_dtype is a struct then.
         max_retries, on_error
             As of `cls`, for this method.
         retry_wait : float
@@ -65,6 +75,8 @@ class _Method:
         ------
         TypeError
             There is no such option; the message has those that there are.
+        ValueError
+            An option is none that can be; unnest without a struct.
         """
         return _noting(False, function, options)
 
@@ -86,8 +98,8 @@ class _Method:
             Parameters that differ from row to row. Default: the first.
         broadcast : bool
             Whether one result may stand for all rows.
-        max_retries, on_error, timeout
-            As of `cls`, for this method.
+        unnest, max_retries, on_error, timeout
+            As of `method`.
         """
         return _noting(True, function, options)
 

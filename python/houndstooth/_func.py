@@ -64,6 +64,8 @@ class _Decorator:
         ----------
         return_dtype : DataType
             Optional: found out where it is needed.
+        unnest
+            As of `method`.
         max_retries, on_error, use_process, max_concurrency, gpus
             As of `cls`.
         """

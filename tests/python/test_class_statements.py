@@ -256,6 +256,7 @@ class Rows:
         if x == 2:
             raise ValueError("two")
 
+    @method(return_dtype=DataType.python())
     def mixed(self, x):
         yield from (x, str(x), {"x": (x,)})
 
@@ -321,6 +322,77 @@ def test_statement_13_in_frames_of_daft(peer):
     daft = peer("daft")
     got = daft.from_pydict({"x": [2, 0, 1], "y": ["a", "b", "c"]}).select("y", Rows().count(daft.col("x")))
     assert got.to_pydict() == {"y": ["a", "a", "b", "c"], "x": [20, 21, None, 10]}
+
+
+POINT = DataType.struct({"a": DataType.int64(), "b": DataType.string()})
+
+
+@ht.cls
+class Points:
+    @method(return_dtype=POINT, unnest=True)
+    def row(self, x):
+        CALLS.append(x)
+        return {"a": x, "b": str(x)} if x else None
+
+    @method.batch(return_dtype=POINT, unnest=True)
+    def whole(self, xs):
+        return [{"a": x, "b": "w"} for x in xs]
+
+    @method(return_dtype=POINT, unnest=True)
+    def rows(self, x):
+        for i in range(x):
+            yield {"a": i, "b": str(x)}
+
+    @method(return_dtype=POINT)
+    def nested(self, x):
+        return {"a": x, "b": str(x)}
+
+
+def test_statement_14_unnest_makes_columns_of_fields():
+    points, data = Points(), {"x": [2, 0, 1], "y": ["p", "q", "r"]}
+    made = frame(**data).select("y", points.row(col("x")))
+    assert CALLS == [] and made.column_names == ["y", "a", "b"]
+    assert made.to_pydict() == {"y": ["p", "q", "r"], "a": [2, None, 1], "b": ["2", None, "1"]}
+    assert CALLS == [2, 0, 1]  # once for a row, however many fields
+    assert made.schema() == {"y": DataType.string(), "a": DataType.int64(), "b": DataType.string()}
+    assert frame(**data).select(points.whole(col("x"))).to_pydict() == {"a": [2, 0, 1], "b": ["w"] * 3}
+    got = frame(**data).select("y", points.rows(col("x"))).to_pydict()
+    assert got == {"y": ["p", "p", "q", "r"], "a": [0, 1, None, 0], "b": ["2", "2", None, "1"]}
+    assert column(points.nested(col("x")), x=[1]) == [{"a": 1, "b": "1"}]
+    function = ht.func(lambda x: {"a": x, "b": "f"}, return_dtype=POINT, unnest=True)
+    assert frame(x=[7]).select("x", function(col("x"))).to_pydict() == {"x": [7], "a": [7], "b": ["f"]}
+    assert points.row(5) == {"a": 5, "b": "5"}  # called at once: as it is
+
+
+def test_statement_14_differs_with_columns_has_every_field():
+    data = {"a": [5, 6], "y": ["p", "q"]}
+    for got in (
+        frame(**data).with_column("z", Points().row(col("a"))),
+        frame(**data).with_columns({"z": Points().row(col("a"))}),
+    ):
+        assert got.to_pydict() == {"a": [5, 6], "y": ["p", "q"], "b": ["5", "6"]}
+    with pytest.raises(ValueError, match="so are fields with unnest"):
+        frame().select(Points().row(col("x")).cast(DataType.python()))
+    with pytest.raises(ValueError, match="so are fields with unnest"):
+        frame().where(Points().row(col("x")).is_null())
+
+
+@pytest.mark.parametrize("dtype", [None, DataType.int64(), DataType.list(POINT)])
+def test_statement_14_unnest_needs_a_struct(dtype):
+    for decorate in (method, method.batch, ht.func, ht.func.batch):
+        with pytest.raises(ValueError, match="unnest needs a return_dtype that is a struct"):
+            decorate(lambda x: x, return_dtype=dtype, unnest=True)
+
+
+def test_statement_14_in_frames_of_daft(peer):
+    daft = peer("daft")
+    df = daft.from_pydict({"x": [2, 0]})
+    assert df.select(Points().row(daft.col("x"))).to_pydict() == {"a": [2, None], "b": ["2", None]}
+    assert df.select(Points().whole(daft.col("x"))).to_pydict() == {"a": [2, 0], "b": ["w", "w"]}
+    get = method(lambda self, x: [x], return_dtype=DataType.list(DataType.float32()))
+    made = df.select(ht.cls(type("Listed", (), {"get": get}))().get(daft.col("x")))
+    assert made.schema()["x"].dtype == daft.DataType.list(daft.DataType.float32())
+    assert made.to_pydict() == {"x": [[2], [0]]}
 
 
 # ---- batches ----
