@@ -128,10 +128,10 @@ class _Plan:
         self.noted: MethodOptions = getattr(function, "_ht_method", None) or MethodOptions(False)
         self.signature: Signature = signature_of(function, 0 if is_static else 1)
         self.is_async, self.is_generator = is_async(function), is_generator(function)
-        if self.is_async and options.max_concurrency and not is_static:
-            from houndstooth._loop import limited
+        if self.is_async and options.max_concurrency:
+            from houndstooth._loop import limited, limited_function
 
-            self.function = limited(function, options.max_concurrency)
+            self.function = (limited_function if is_static else limited)(function, options.max_concurrency)
         self.options = options
         self.batch: _Plan | None = None  # its batch form
         self.row: _Plan | None = None  # of a batch form: what it is the form of
@@ -471,6 +471,27 @@ def cls(class_: type | None = None, **options: Any) -> Any:
         return _proxy(target, chosen)
 
     return decorate if class_ is None else decorate(class_)
+
+
+def changed(bound: Any, **options: Any) -> Any:
+    """The same method of a copy of its instance with these options of `cls`: one copy for the same options."""
+    instance = bound.__self__
+    proxy = type(instance)
+    given = with_options(proxy.__ht_options__.given(), options)
+    copies = vars(instance).setdefault("_ht_copies", {})
+    key = repr(sorted(given.items(), key=lambda item: item[0]))
+    if key not in copies:
+        _, args, kwargs = instance._spec
+        copies[key] = cls(**given)(proxy.__wrapped__)(*args, **kwargs)
+    return getattr(copies[key], bound.__func__.name)
+
+
+def with_options(given: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Options of `cls` with others in their places; those of Ray are added."""
+    made = {**given, **options}
+    if "ray_options" in options:
+        made["ray_options"] = {**(given.get("ray_options") or {}), **options["ray_options"]}
+    return made
 
 
 def stats(instance: Any) -> dict[str, int]:

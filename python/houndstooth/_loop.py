@@ -76,6 +76,16 @@ def limited(method: Callable[..., Any], n: int) -> Callable[..., Any]:
     return call
 
 
+def limited_function(function: Callable[..., Any], n: int) -> Callable[..., Any]:
+    """An asynchronous function, of which no more than n calls are under way on a loop."""
+
+    async def method(_: Any, *args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    call = limited(method, n)
+    return functools.wraps(function)(lambda *args, **kwargs: call(function, *args, **kwargs))
+
+
 async def _finish(coroutine: Any, completion: Any) -> None:
     try:
         result = await coroutine

@@ -336,6 +336,34 @@ static PyObject *call_reduce(PyObject *self, PyObject *unused)
     return Py_BuildValue("O(OO)", getter, call->object, ((const hp_binder *)call->method)->name);
 }
 
+/* The same method of a copy of its object whose class has other options, {name: value}; takes them. */
+static PyObject *changed(PyObject *self, PyObject *options)
+{
+    PyObject *module = options ? PyImport_ImportModule("houndstooth._cls") : NULL;
+    PyObject *change = module ? PyObject_GetAttrString(module, "changed") : NULL, *args = PyTuple_Pack(1, self);
+    PyObject *made = change && args ? PyObject_Call(change, args, options) : NULL;
+    Py_XDECREF(args);
+    Py_XDECREF(change);
+    Py_XDECREF(module);
+    Py_XDECREF(options);
+    return made;
+}
+
+static PyObject *call_with_concurrency(PyObject *self, PyObject *n)
+{
+    return changed(self, Py_BuildValue("{sO}", "max_concurrency", n));
+}
+
+static PyObject *call_with_ray_options(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *options = kwargs ? Py_NewRef(kwargs) : PyDict_New();
+    if (!options || !PyArg_ParseTuple(args, "")) {
+        Py_XDECREF(options);
+        return NULL;
+    }
+    return changed(self, Py_BuildValue("{sN}", "ray_options", options));
+}
+
 static PyMemberDef call_members[] = {
     {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(hp_call, vectorcall), Py_READONLY, NULL},
     {"__func__", Py_T_OBJECT_EX, offsetof(hp_call, method), Py_READONLY, NULL},
@@ -344,6 +372,10 @@ static PyMemberDef call_members[] = {
 static PyMethodDef call_methods[] = {
     {"map", HP_METHOD(call_map), METH_VARARGS | METH_KEYWORDS,
      "map(values, ...)\n--\n\nResults for each of the values, in order; other arguments are the same for all."},
+    {"with_concurrency", call_with_concurrency, METH_O,
+     "with_concurrency(max_concurrency)\n--\n\nThe same of a copy of its object, with this max_concurrency of `cls`."},
+    {"with_ray_options", HP_METHOD(call_with_ray_options), METH_VARARGS | METH_KEYWORDS,
+     "with_ray_options(**options)\n--\n\nThe same of a copy of its object, with these besides its ray_options."},
     {"__reduce__", call_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot call_slots[] = {{Py_tp_new, HP_SLOT(call_new)},         {Py_tp_call, HP_SLOT(PyVectorcall_Call)},
