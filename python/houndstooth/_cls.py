@@ -381,11 +381,21 @@ def _binder(plan: _Plan, direct_only: bool) -> Any:
     s = plan.signature
     is_batch = plan.is_batch()
     direct = plan.name + ":row" if plan.batch or (plan.is_async and not is_batch) else plan.name
+    away = None
+    if plan.options.use_process and (plan.is_async or plan.is_generator):  # what it gives cannot travel, its end can
+        from houndstooth._loop import call_away
+
+        away = call_away if plan.is_async else _items_away
+        direct = plan.name + (":batch" if is_batch else "" if plan.is_async else ":list")
     defaults = tuple(s.defaults.get(p, _core.Method) for p in s.params)
     gathers = not is_batch and (plan.batch is not None or plan.is_async)
     over = plan.batch.over() if plan.batch is not None else 0
-    ways = (plan.name, direct, gathers, expression, is_batch, over)
+    ways = (plan.name, direct, gathers, expression, is_batch, over, away)
     return _core.Method(plan.name, plan.function, s.params, s.n_positional, defaults, *ways)
+
+
+def _items_away(instance: Any, name: str, args: tuple[Any, ...]) -> Any:
+    yield from instance._call(name, *args)
 
 
 def _variadic(function: Callable) -> Callable:
@@ -441,7 +451,7 @@ def cls(class_: type | None = None, **options: Any) -> Any:
     cpus, gpus : float
         What one live object takes. GPUs are counted: a share up to 1, or a whole number.
     use_process : bool
-        Live objects stay in processes of their own.
+        Live objects stay in processes of their own; coroutines are awaited there, generators run to their end.
     max_concurrency : int
         Most live objects in a worker, default 1; of an object's asynchronous methods, most calls under way.
     max_retries : int

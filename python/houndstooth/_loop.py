@@ -140,6 +140,11 @@ def wait(coroutine: Any) -> Any:
     return came[0]
 
 
+async def call_away(instance: Any, name: str, args: tuple[Any, ...]) -> Any:
+    """An asynchronous method of an object in another process, which awaits it there."""
+    return await asyncio.to_thread(instance._call, name, *args)
+
+
 async def run_in_thread(function: Callable[[bytearray], Any]) -> Any:
     """Calls a function in a thread whose coroutines run on the caller's loop.
 

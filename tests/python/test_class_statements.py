@@ -434,6 +434,17 @@ class Away:
         await asyncio.sleep(0.01)
         return (x, os.getpid())
 
+    @method.batch
+    async def many(self, xs):
+        return [(type(xs).__name__, x, os.getpid()) for x in xs]
+
+    async def fail_later(self, x):
+        raise KeyError(x)
+
+    def items(self, x):
+        yield x
+        yield os.getpid()
+
     def objects(self, x):
         return [{"x": (x,)}, os.getpid()]
 
@@ -448,6 +459,39 @@ def test_statement_23_coroutines_in_processes():
     got = column(Away().later(col("x")), x=list(range(20)))
     assert [x for x, _ in got] == list(range(20))
     assert len({pid for _, pid in got}) == 1 and os.getpid() not in {pid for _, pid in got}
+
+
+def test_statement_23_coroutines_in_processes_called_at_once(engine):
+    away = Away()
+    again, pid = asyncio.run(away.later(3))
+    assert again == 3 and pid != os.getpid()
+    assert asyncio.run(away.many([1, 2])) == [("Series", 1, pid), ("Series", 2, pid)]
+
+    async def several():
+        ticks = []
+
+        async def tick():
+            while True:
+                ticks.append(1)
+                await asyncio.sleep(0.001)
+
+        ticking = asyncio.create_task(tick())
+        got = await asyncio.gather(*(away.later(x) for x in range(4)))
+        ticking.cancel()
+        return got, len(ticks)
+
+    got, n_ticks = asyncio.run(several())
+    assert got == [(x, pid) for x in range(4)] and n_ticks > 10  # the caller's loop goes on
+    with pytest.raises(KeyError) as raised:
+        asyncio.run(away.fail_later("x"))
+    assert raised.value.args == ("x",) and "in fail_later" in "\n".join(raised.value.__notes__)
+
+    async def body(x, away):
+        return (await away.later(x))[0]
+
+    p = ht.Pipeline([ht.Node(body, "y")])
+    assert p.map({"x": range(6), "away": away}, "x", engine=engine) == [{"y": x} for x in range(6)]
+    assert list(away.items(2)) == [2, pid]  # a generator too
 
 
 def test_statement_24_max_concurrency_bounds_objects(engine, log):
