@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from houndstooth import _core
-from houndstooth._signature import MISSING, Signature, is_async, signature_of
+from houndstooth._signature import MISSING, Signature, is_async, is_generator, signature_of
 from houndstooth.node import policy_of
 
 _OWN = frozenset(
@@ -34,11 +34,19 @@ class MethodOptions:
             raise ValueError(f"batch_size is at least 1, not {size!r}")
         if given.get("on_error") is not None:
             policy_of(given["on_error"] if given["on_error"] != "log" else "null")
+        if given.get("unnest") and not _is_struct(given.get("return_dtype")):
+            raise ValueError(f"unnest needs a return_dtype that is a struct, not {given.get('return_dtype')!r}")
         self.batch, self.given = batch, given
 
     def get(self, name: str, otherwise: Any = None) -> Any:
         value = self.given.get(name)
         return otherwise if value is None else value
+
+
+def _is_struct(dtype: Any) -> bool:
+    if isinstance(dtype, _core.DataType):
+        return dtype._fields() is not None
+    return bool(getattr(dtype, "is_struct", bool)())  # Daft's
 
 
 class _Method:
@@ -47,10 +55,15 @@ class _Method:
     def __call__(self, function: Callable | None = None, **options: Any) -> Any:
         """Gives a method of a decorated class options of its own; a method without any needs no decorator.
 
+        Over columns a generator method gives a row for each of its values, the other columns repeated; without any, a
+        row with null. An asynchronous generator makes no column.
+
         Parameters
         ----------
         return_dtype : DataType
             Type of the results as a column. Optional: found out where it is needed.
+        unnest : bool
+            Over columns, the fields of the results are columns of their own; the return_dtype is a struct then.
         max_retries, on_error
             As of `cls`, for this method.
         retry_wait : float
@@ -62,6 +75,8 @@ class _Method:
         ------
         TypeError
             There is no such option; the message has those that there are.
+        ValueError
+            An option is none that can be; unnest without a struct.
         """
         return _noting(False, function, options)
 
@@ -83,8 +98,8 @@ class _Method:
             Parameters that differ from row to row. Default: the first.
         broadcast : bool
             Whether one result may stand for all rows.
-        max_retries, on_error, timeout
-            As of `cls`, for this method.
+        unnest, max_retries, on_error, timeout
+            As of `method`.
         """
         return _noting(True, function, options)
 
@@ -112,11 +127,11 @@ class _Plan:
         self.name, self.function, self.is_static = name, function, is_static
         self.noted: MethodOptions = getattr(function, "_ht_method", None) or MethodOptions(False)
         self.signature: Signature = signature_of(function, 0 if is_static else 1)
-        self.is_async = is_async(function)
-        if self.is_async and options.max_concurrency and not is_static:
-            from houndstooth._loop import limited
+        self.is_async, self.is_generator = is_async(function), is_generator(function)
+        if self.is_async and options.max_concurrency:
+            from houndstooth._loop import limited, limited_function
 
-            self.function = limited(function, options.max_concurrency)
+            self.function = (limited_function if is_static else limited)(function, options.max_concurrency)
         self.options = options
         self.batch: _Plan | None = None  # its batch form
         self.row: _Plan | None = None  # of a batch form: what it is the form of
@@ -255,6 +270,13 @@ def _pair(plans: dict[str, _Plan]) -> None:
         plan.row, of.batch = of, plan
 
 
+def _listing(function: Callable) -> Callable:
+    """A generator as a function of all its values: a call of a column's row, repeated as a whole."""
+    from functools import wraps
+
+    return wraps(function)(lambda *args, **kwargs: list(function(*args, **kwargs)))
+
+
 def _describe(plans: dict[str, _Plan]) -> tuple[dict[str, Any], ...]:
     methods = []
     for name, plan in plans.items():
@@ -266,6 +288,8 @@ def _describe(plans: dict[str, _Plan]) -> tuple[dict[str, Any], ...]:
             methods.append(plan.described(name, True, plan.batch))
             if plan.batch or plan.is_async:
                 methods.append({**plan.described(name + ":row", True, None), "is_async": False})
+            if plan.is_generator:
+                methods.append({**plan.described(name + ":list", True, None), "row": _listing(plan.function)})
     return tuple(methods)
 
 
@@ -357,11 +381,21 @@ def _binder(plan: _Plan, direct_only: bool) -> Any:
     s = plan.signature
     is_batch = plan.is_batch()
     direct = plan.name + ":row" if plan.batch or (plan.is_async and not is_batch) else plan.name
+    away = None
+    if plan.options.use_process and (plan.is_async or plan.is_generator):  # what it gives cannot travel, its end can
+        from houndstooth._loop import call_away
+
+        away = call_away if plan.is_async else _items_away
+        direct = plan.name + (":batch" if is_batch else "" if plan.is_async else ":list")
     defaults = tuple(s.defaults.get(p, _core.Method) for p in s.params)
     gathers = not is_batch and (plan.batch is not None or plan.is_async)
     over = plan.batch.over() if plan.batch is not None else 0
-    ways = (plan.name, direct, gathers, expression, is_batch, over)
+    ways = (plan.name, direct, gathers, expression, is_batch, over, away)
     return _core.Method(plan.name, plan.function, s.params, s.n_positional, defaults, *ways)
+
+
+def _items_away(instance: Any, name: str, args: tuple[Any, ...]) -> Any:
+    yield from instance._call(name, *args)
 
 
 def _variadic(function: Callable) -> Callable:
@@ -417,7 +451,7 @@ def cls(class_: type | None = None, **options: Any) -> Any:
     cpus, gpus : float
         What one live object takes. GPUs are counted: a share up to 1, or a whole number.
     use_process : bool
-        Live objects stay in processes of their own.
+        Live objects stay in processes of their own; coroutines are awaited there, generators run to their end.
     max_concurrency : int
         Most live objects in a worker, default 1; of an object's asynchronous methods, most calls under way.
     max_retries : int
@@ -447,6 +481,27 @@ def cls(class_: type | None = None, **options: Any) -> Any:
         return _proxy(target, chosen)
 
     return decorate if class_ is None else decorate(class_)
+
+
+def changed(bound: Any, **options: Any) -> Any:
+    """The same method of a copy of its instance with these options of `cls`: one copy for the same options."""
+    instance = bound.__self__
+    proxy = type(instance)
+    given = with_options(proxy.__ht_options__.given(), options)
+    copies = vars(instance).setdefault("_ht_copies", {})
+    key = repr(sorted(given.items(), key=lambda item: item[0]))
+    if key not in copies:
+        _, args, kwargs = instance._spec
+        copies[key] = cls(**given)(proxy.__wrapped__)(*args, **kwargs)
+    return getattr(copies[key], bound.__func__.name)
+
+
+def with_options(given: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Options of `cls` with others in their places; those of Ray are added."""
+    made = {**given, **options}
+    if "ray_options" in options:
+        made["ray_options"] = {**(given.get("ray_options") or {}), **options["ray_options"]}
+    return made
 
 
 def stats(instance: Any) -> dict[str, int]:

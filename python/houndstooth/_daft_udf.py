@@ -11,6 +11,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from houndstooth import _core
+
+DataType = _core.DataType
 _lock = threading.Lock()
 _here: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # instances of this process, by number
 _elsewhere: dict[bytes, Any] = {}  # made from specs that came from other processes
@@ -84,11 +87,12 @@ def _adapter_class(proxy: type) -> Any:
 
 
 def _method(daft: Any, name: str, plan: Any) -> Callable:
-    dtype = _dtype_of(daft, plan)
+    dtype, unnest = _dtype_of(daft, plan), bool(plan.noted.get("unnest"))
     if plan.is_batch():
         call = _async_batch(name, dtype, daft) if plan.is_async else _batch(name, dtype, daft)
-        return daft.method.batch(return_dtype=dtype, batch_size=plan.noted.get("batch_size"))(call)
-    return daft.method(return_dtype=dtype)(_async_row(name) if plan.is_async else _row(name))
+        return daft.method.batch(return_dtype=dtype, unnest=unnest, batch_size=plan.noted.get("batch_size"))(call)
+    way = _async_row if plan.is_async else _rows if plan.is_generator else _row
+    return daft.method(return_dtype=dtype, unnest=unnest)(way(name))
 
 
 def _row(name: str) -> Callable:
@@ -96,6 +100,13 @@ def _row(name: str) -> Callable:
         return getattr(self.instance, name)(*args)
 
     return row
+
+
+def _rows(name: str) -> Callable:
+    def rows(self: Any, *args: Any) -> Any:
+        yield from getattr(self.instance, name)(*args)
+
+    return rows
 
 
 def _async_row(name: str) -> Callable:
@@ -138,7 +149,18 @@ def _dtype_of(daft: Any, plan: Any) -> Any:
     given = plan.noted.get("return_dtype")
     if given is None and not plan.is_batch():
         given = getattr(plan.function, "__annotations__", {}).get("return")
+        if plan.is_generator:
+            given = _item_of(given)
     return as_daft_dtype(daft, given)
+
+
+def _item_of(note: Any) -> Any:
+    """What an Iterator[...] or Generator[...] gives."""
+    from typing import get_args
+
+    if isinstance(note, str):
+        return note.partition("[")[2].rstrip("]").partition(",")[0].strip()
+    return next(iter(get_args(note)), None)
 
 
 def as_daft_dtype(daft: Any, given: Any) -> Any:
@@ -156,19 +178,24 @@ def as_daft_dtype(daft: Any, given: Any) -> Any:
     name = given if isinstance(given, str) else getattr(given, "__name__", None)
     if (isinstance(given, (str, type))) and name in simple:
         return simple[name]
-    if given is not None and type(given).__module__.partition(".")[0] == "houndstooth":
+    if isinstance(given, DataType):
         return _translated(daft, given)
     return kinds.python()
 
 
 def _translated(daft: Any, given: Any) -> Any:
-    arrow = getattr(given, "to_arrow_dtype", None)
-    if arrow is None:
-        return daft.DataType.python()
-    try:
-        return daft.DataType.from_arrow_type(arrow())
-    except Exception:
-        return daft.DataType.python()
+    """Of the same constructors, which Daft has under the same names; Python objects where it lacks one inside."""
+    kinds = daft.DataType
+    maker, args = given.__reduce__()
+    name = args[0] if maker.__name__ == "_of" else maker.__name__
+    make = getattr(kinds, name, kinds.python)
+    if name in ("list", "fixed_size_list", "struct"):
+        fields = args[0] if name == "struct" else {"": args[0]}
+        inner = {field: _translated(daft, dtype) for field, dtype in fields.items()}
+        if kinds.python() in inner.values():
+            return kinds.python()
+        return make(inner if name == "struct" else inner[""], *args[1:])
+    return make()
 
 
 _ours: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from houndstooth import _core
+from houndstooth._signature import is_async_generator
+from houndstooth._spread import plain, spread, spreads
 
 Series = _core.Series
 DataType = _core.DataType
@@ -82,6 +84,8 @@ def _described(value: Any) -> tuple[Any, ...]:
 
 def _text(described: tuple[Any, ...]) -> str:
     kind, first, *rest = described
+    if kind in ("rows", "unnest"):
+        return _text(first)
     if kind in ("col", "lit"):
         return f"col({first})" if kind == "col" else f"lit({first!r})"
     if kind == "alias":
@@ -111,10 +115,30 @@ def call_expression(instance: Any, plan: Any, args: tuple[Any, ...]) -> Expressi
     inner = tuple(map(_described, args))
     if not plan.is_batch():
         method = plan.name + ":row" if plan.batch is not None else plan.name
-        return Expression(("call", instance, method, inner, noted.get("return_dtype")), first._name)
+        return Expression(_unnested(_call_of_rows(instance, method, inner, plan), noted), first._name)
     flags = (1 if noted.get("broadcast") else 0) | (2 if plan.policy()["on_error"] == 1 else 0)
     ways = (noted.get("return_dtype"), noted.get("batch_size", 0), flags)
-    return Expression(("batch", instance, plan.name + ":batch", inner, *ways), first._name)
+    return Expression(_unnested(("batch", instance, plan.name + ":batch", inner, *ways), noted), first._name)
+
+
+def _call_of_rows(instance: Any, method: str, inner: tuple[Any, ...], plan: Any) -> tuple[Any, ...]:
+    dtype = plan.noted.get("return_dtype")
+    if is_async_generator(plan.function):
+        raise TypeError(f"{plan.name}: an asynchronous generator makes no column; give its values in a list")
+    if not plan.is_generator:
+        return ("call", instance, method, inner, dtype)
+    of_arrow = isinstance(dtype, DataType) and dtype != DataType.python()
+    lists = DataType.list(dtype) if of_arrow else dtype
+    return ("rows", ("call", instance, plan.name + ":list", inner, lists), dtype)
+
+
+def _unnested(described: tuple[Any, ...], noted: Any) -> tuple[Any, ...]:
+    if not noted.get("unnest"):
+        return described
+    dtype = noted.get("return_dtype")
+    if not isinstance(dtype, DataType):
+        raise TypeError(f"unnest in a frame needs a struct of this package's DataType, not {dtype!r}")
+    return ("unnest", described, dtype._fields())
 
 
 class DataFrame:
@@ -131,18 +155,32 @@ class DataFrame:
         return self.with_columns({name: expr})
 
     def with_columns(self, columns: dict[str, Any]) -> DataFrame:
-        """Several columns at once; none sees the others."""
-        return DataFrame(self._frame.with_columns(list(columns), tuple(map(_described, columns.values()))))
+        """Several columns at once; none sees the others.
+
+        A generator's column has a row for each value, the other columns repeated; a call without any gives one row with
+        null. With ``unnest`` the columns are the fields, under their own names; the name given is none's. ValueError:
+        two columns are of generators, or what is not one column stands inside another expression.
+        """
+        names, described = list(columns), tuple(map(_described, columns.values()))
+        if any(map(spreads, described)):
+            return DataFrame(spread(self._frame, names, described, keep=True))
+        return DataFrame(self._frame.with_columns(names, described))
 
     def select(self, *columns: Any, **named: Any) -> DataFrame:
-        """Just these columns: names or expressions, by keyword under another name. ValueError: there is no such one."""
+        """Just these columns: names or expressions, by keyword under another name. ValueError: there is no such one.
+
+        Of generators and with ``unnest`` as `with_columns`.
+        """
         exprs = [col(c) if isinstance(c, str) else _named(c) for c in columns]
         exprs += [_expression(e).alias(name) for name, e in named.items()]
-        return DataFrame(self._frame.select(tuple(e._described for e in exprs)))
+        described = tuple(e._described for e in exprs)
+        if any(map(spreads, described)):
+            return DataFrame(spread(self._frame, [e._name for e in exprs], described, keep=False))
+        return DataFrame(self._frame.select(described))
 
     def where(self, predicate: Any) -> DataFrame:
         """The rows where a bool is true; null counts as false. At the run ValueError: the predicate is no bool."""
-        return DataFrame(self._frame.where(_described(predicate)))
+        return DataFrame(self._frame.where(plain(_described(predicate))))
 
     filter = where
 

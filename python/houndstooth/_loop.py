@@ -76,6 +76,16 @@ def limited(method: Callable[..., Any], n: int) -> Callable[..., Any]:
     return call
 
 
+def limited_function(function: Callable[..., Any], n: int) -> Callable[..., Any]:
+    """An asynchronous function, of which no more than n calls are under way on a loop."""
+
+    async def method(_: Any, *args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    call = limited(method, n)
+    return functools.wraps(function)(lambda *args, **kwargs: call(function, *args, **kwargs))
+
+
 async def _finish(coroutine: Any, completion: Any) -> None:
     try:
         result = await coroutine
@@ -128,6 +138,11 @@ def wait(coroutine: Any) -> Any:
     if came[1] is not None:
         raise came[1]
     return came[0]
+
+
+async def call_away(instance: Any, name: str, args: tuple[Any, ...]) -> Any:
+    """An asynchronous method of an object in another process, which awaits it there."""
+    return await asyncio.to_thread(instance._call, name, *args)
 
 
 async def run_in_thread(function: Callable[[bytearray], Any]) -> Any:

@@ -72,10 +72,24 @@ def _inspected(function: Any, skip: int) -> Signature:
     return Signature(tuple(names + keyword), len(names), defaults, tuple(variadic))
 
 
-def is_async(function: Any) -> bool:
-    """Whether calling it gives a coroutine."""
+def _flags_of(function: Any) -> int:
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     if code is None:
         code = getattr(vars(type(function)).get("__call__"), "__code__", None)
-    return bool(code and code.co_flags & 0x80)
+    return code.co_flags if code else 0
+
+
+def is_async(function: Any) -> bool:
+    """Whether calling it gives a coroutine."""
+    return bool(_flags_of(function) & 0x80)
+
+
+def is_generator(function: Any) -> bool:
+    """Whether calling it gives a generator."""
+    return bool(_flags_of(function) & 0x20)
+
+
+def is_async_generator(function: Any) -> bool:
+    """Whether calling it gives an asynchronous generator."""
+    return bool(_flags_of(function) & 0x200)

@@ -378,6 +378,19 @@ static PyObject *dtype_of_name(PyObject *cls, PyObject *name)
     return NULL;
 }
 
+/* DataType._fields(): {name: DataType} of a struct, None of another type. */
+static PyObject *dtype_fields(PyObject *self, PyObject *unused)
+{
+    const hp_dtype *type = (hp_dtype *)self;
+    (void)unused;
+    if (type->kind != HT_DTYPE_STRUCT) Py_RETURN_NONE;
+    PyObject *fields = PyDict_New();
+    for (Py_ssize_t i = 0; fields && i < PyTuple_Size(type->types); i++)
+        if (PyDict_SetItem(fields, PyTuple_GetItem(type->names, i), PyTuple_GetItem(type->types, i)) < 0)
+            Py_CLEAR(fields);
+    return fields;
+}
+
 static PyObject *dtype_reduce(PyObject *self, PyObject *unused)
 {
     const hp_dtype *type = (hp_dtype *)self;
@@ -388,10 +401,7 @@ static PyObject *dtype_reduce(PyObject *self, PyObject *unused)
         of = PyObject_GetAttrString(cls, "_of");
         result = of ? Py_BuildValue("(O(s))", of, row->maker) : NULL;
     } else if (type->kind == HT_DTYPE_STRUCT) {
-        PyObject *fields = PyDict_New();
-        for (Py_ssize_t i = 0; fields && i < PyTuple_Size(type->types); i++)
-            if (PyDict_SetItem(fields, PyTuple_GetItem(type->names, i), PyTuple_GetItem(type->types, i)) < 0)
-                Py_CLEAR(fields);
+        PyObject *fields = dtype_fields(self, NULL);
         of = fields ? PyObject_GetAttrString(cls, "struct") : NULL;
         result = of ? Py_BuildValue("(O(N))", of, fields) : NULL;
     } else if (type->kind == HT_DTYPE_FIXED_LIST) {
@@ -455,6 +465,7 @@ static PyMethodDef dtype_methods[] = {
      "fixed_size_list(dtype, size)\n--\n\nLists of one length."},
     {"struct", make_fields, METH_O | METH_STATIC, "struct(fields)\n--\n\nDicts of the same fields: {name: DataType}."},
     {"_of", dtype_of_name, METH_O | METH_STATIC, NULL},
+    {"_fields", dtype_fields, METH_NOARGS, NULL},
     {"__reduce__", dtype_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot dtype_slots[] = {

@@ -22,6 +22,7 @@ typedef struct hp_binder {
     char direct_only;        /* a batch method: a call of it is one call */
     unsigned long long over; /* parameters that its batch form takes as columns, by bit; 0: it has none */
     PyObject *auto_object;   /* auto_name as a str */
+    PyObject *away;          /* function(instance, direct_name, args): what a call at once gives; NULL: its result */
 } hp_binder;
 static PyTypeObject *binder_type;
 
@@ -93,6 +94,13 @@ static bool is_common(PyObject *object)
            type == &PyBytes_Type;
 }
 
+static PyObject *tuple_of(const hp_binder *m, PyObject *const *bound)
+{
+    PyObject *args = PyTuple_New(m->n_params);
+    for (Py_ssize_t i = 0; args && i < m->n_params; i++) PyTuple_SetItem(args, i, Py_NewRef(bound[i]));
+    return args;
+}
+
 /* An expression where one is among the arguments; NULL without an exception where none is. */
 static PyObject *try_expression(const hp_binder *m, PyObject *instance, PyObject *const *bound)
 {
@@ -100,8 +108,7 @@ static PyObject *try_expression(const hp_binder *m, PyObject *instance, PyObject
     bool uncommon = false;
     for (Py_ssize_t i = 0; i < m->n_params; i++) uncommon |= !is_common(bound[i]) && Py_TYPE(bound[i]) != last;
     if (!uncommon) return NULL;
-    PyObject *args = PyTuple_New(m->n_params);
-    for (Py_ssize_t i = 0; args && i < m->n_params; i++) PyTuple_SetItem(args, i, Py_NewRef(bound[i]));
+    PyObject *args = tuple_of(m, bound);
     PyObject *made = args ? PyObject_CallFunctionObjArgs(m->expression, instance, m->name, args, NULL) : NULL;
     Py_XDECREF(args);
     if (made != Py_NotImplemented) return made;
@@ -111,14 +118,25 @@ static PyObject *try_expression(const hp_binder *m, PyObject *instance, PyObject
     return NULL;
 }
 
+/* A coroutine or generator whose object is in another process, which gives what it comes to. */
+static PyObject *call_away(const hp_binder *m, PyObject *object, PyObject *const *bound)
+{
+    PyObject *args = tuple_of(m, bound), *name = PyTuple_GetItem(m->names, 1);
+    PyObject *made = args ? PyObject_CallFunctionObjArgs(m->away, object, name, args, NULL) : NULL;
+    Py_XDECREF(args);
+    return made;
+}
+
 static PyObject *call_bound(const hp_binder *m, PyObject *object, PyObject *const *bound)
 {
+    const bool parks = m->gathers && hp_can_park();
+    if (m->away && !parks) return call_away(m, object, bound);
     ht_instance *instance = hp_instance_of(object);
     ht_value values[HP_MAX_INPUTS], out = ht_value_null();
     ht_error err = {0};
     Py_ssize_t made = 0;
     PyObject *result = NULL;
-    const bool before = hp_enter(), parks = m->gathers && hp_can_park();
+    const bool before = hp_enter();
     const uint64_t causes = parks ? 0 : hp_causes_begin();
     ht_status status = HT_OK;
     for (; status == HT_OK && made < m->n_params; made += status == HT_OK)
@@ -336,6 +354,34 @@ static PyObject *call_reduce(PyObject *self, PyObject *unused)
     return Py_BuildValue("O(OO)", getter, call->object, ((const hp_binder *)call->method)->name);
 }
 
+/* The same method of a copy of its object whose class has other options, {name: value}; takes them. */
+static PyObject *changed(PyObject *self, PyObject *options)
+{
+    PyObject *module = options ? PyImport_ImportModule("houndstooth._cls") : NULL;
+    PyObject *change = module ? PyObject_GetAttrString(module, "changed") : NULL, *args = PyTuple_Pack(1, self);
+    PyObject *made = change && args ? PyObject_Call(change, args, options) : NULL;
+    Py_XDECREF(args);
+    Py_XDECREF(change);
+    Py_XDECREF(module);
+    Py_XDECREF(options);
+    return made;
+}
+
+static PyObject *call_with_concurrency(PyObject *self, PyObject *n)
+{
+    return changed(self, Py_BuildValue("{sO}", "max_concurrency", n));
+}
+
+static PyObject *call_with_ray_options(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *options = kwargs ? Py_NewRef(kwargs) : PyDict_New();
+    if (!options || !PyArg_ParseTuple(args, "")) {
+        Py_XDECREF(options);
+        return NULL;
+    }
+    return changed(self, Py_BuildValue("{sN}", "ray_options", options));
+}
+
 static PyMemberDef call_members[] = {
     {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(hp_call, vectorcall), Py_READONLY, NULL},
     {"__func__", Py_T_OBJECT_EX, offsetof(hp_call, method), Py_READONLY, NULL},
@@ -344,6 +390,10 @@ static PyMemberDef call_members[] = {
 static PyMethodDef call_methods[] = {
     {"map", HP_METHOD(call_map), METH_VARARGS | METH_KEYWORDS,
      "map(values, ...)\n--\n\nResults for each of the values, in order; other arguments are the same for all."},
+    {"with_concurrency", call_with_concurrency, METH_O,
+     "with_concurrency(max_concurrency)\n--\n\nThe same of a copy of its object, with this max_concurrency of `cls`."},
+    {"with_ray_options", HP_METHOD(call_with_ray_options), METH_VARARGS | METH_KEYWORDS,
+     "with_ray_options(**options)\n--\n\nThe same of a copy of its object, with these besides its ray_options."},
     {"__reduce__", call_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot call_slots[] = {{Py_tp_new, HP_SLOT(call_new)},         {Py_tp_call, HP_SLOT(PyVectorcall_Call)},
@@ -358,16 +408,16 @@ static PyType_Spec call_spec = {"houndstooth._core.BoundMethod", sizeof(hp_call)
 
 static PyObject *binder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"name",       "function",    "params",      "n_positional",
-                                        "defaults",   "auto_name",   "direct_name", "gathers",
-                                        "expression", "direct_only", "over",        NULL};
-    PyObject *name, *function, *params, *defaults, *auto_name, *direct_name, *expression;
+    static const char *const names[] = {"name",      "function",    "params",  "n_positional", "defaults",
+                                        "auto_name", "direct_name", "gathers", "expression",   "direct_only",
+                                        "over",      "away",        NULL};
+    PyObject *name, *function, *params, *defaults, *auto_name, *direct_name, *expression, *away = Py_None;
     Py_ssize_t n_positional;
     int gathers, direct_only = 0;
     unsigned long long over = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UOO!nO!UUpO|pK", HP_KEYWORDS(names), &name, &function,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UOO!nO!UUpO|pKO", HP_KEYWORDS(names), &name, &function,
                                      &PyTuple_Type, &params, &n_positional, &PyTuple_Type, &defaults, &auto_name,
-                                     &direct_name, &gathers, &expression, &direct_only, &over))
+                                     &direct_name, &gathers, &expression, &direct_only, &over, &away))
         return NULL;
     if (PyTuple_Size(params) > HP_MAX_INPUTS) {
         PyErr_Format(PyExc_ValueError, "a method has at most %d parameters", HP_MAX_INPUTS);
@@ -393,6 +443,7 @@ static PyObject *binder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     m->gathers = (char)gathers;
     m->direct_only = (char)direct_only;
     m->over = over;
+    m->away = away == Py_None ? NULL : Py_NewRef(away);
     m->auto_object = PyTuple_GetItem(keep, 0);
     PyObject_GC_Track((PyObject *)m);
     return (PyObject *)m;
@@ -405,6 +456,7 @@ static int binder_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(m->function);
     Py_VISIT(m->defaults);
     Py_VISIT(m->expression);
+    Py_VISIT(m->away);
     return 0;
 }
 
@@ -418,6 +470,7 @@ static void binder_dealloc(PyObject *self)
     Py_DECREF(m->params);
     Py_DECREF(m->defaults);
     Py_DECREF(m->expression);
+    Py_XDECREF(m->away);
     Py_DECREF(m->names);
     PyObject_GC_Del(self);
     Py_DECREF(type);

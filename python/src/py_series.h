@@ -96,7 +96,7 @@ typedef enum hp_step { HP_STEP_CUT, HP_STEP_JOIN, HP_STEP_FINISH, HP_STEP_OPERAT
 const ht_node_desc *hp_step_desc(hp_step step);
 enum { HP_BROADCAST = 1, HP_NULL_PIECES = 2 }; /* flags of JOIN: one result may stand for all rows; null for a piece */
 /* Operators: Py_LT to Py_GE, then these. None in gives None. */
-enum { HP_ADD = 6, HP_XOR = 15, HP_NEGATE, HP_INVERT, HP_IS_NULL, HP_NOT_NULL };
+enum { HP_ADD = 6, HP_XOR = 15, HP_NEGATE, HP_INVERT, HP_IS_NULL, HP_NOT_NULL, HP_ITEM };
 /* Makes the steps known by name; -1 with an exception. */
 int hp_steps_init(void);
 

@@ -277,6 +277,7 @@ static PyObject *operate_row(int64_t op, PyObject *a, PyObject *b)
     if (op == HP_INVERT && PyBool_Check(a)) return PyBool_FromLong(a == Py_False);
     if (op == HP_INVERT) return PyNumber_Invert(a);
     if (b == Py_None) return Py_NewRef(Py_None);
+    if (op == HP_ITEM) return PyObject_GetItem(a, b);
     return op <= Py_GE ? PyObject_RichCompare(a, b, (int)op) : binary[op - HP_ADD](a, b);
 }
 

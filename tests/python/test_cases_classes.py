@@ -1,6 +1,6 @@
 """Acceptance cases 31 to 37: classes, their processes and GPUs, dual nodes and coroutines, on every engine.
 
-Case 32, the statements on class UDFs one by one, is test_class_statements.py.
+Case 32, the statements on class UDFs one by one, is test_class_statements.py and test_class_columns.py.
 """
 
 # ctest: timeout=300

@@ -1,6 +1,7 @@
 """Statements on class UDFs, one by one, under the numbers that they have for Daft's: acceptance case 32.
 
 Those named `differs` say what is done better here; docs/differences.md has them under the same numbers.
+13 and 14, on rows and columns that one call makes, are in test_class_columns.py.
 """
 
 # ctest: timeout=300
@@ -19,6 +20,7 @@ import houndstooth as ht
 import numpy as np
 import pytest
 from houndstooth import DataType, Series, col, lit, method
+from houndstooth._pickle import dumps
 
 CALLS: list = []
 
@@ -432,6 +434,17 @@ class Away:
         await asyncio.sleep(0.01)
         return (x, os.getpid())
 
+    @method.batch
+    async def many(self, xs):
+        return [(type(xs).__name__, x, os.getpid()) for x in xs]
+
+    async def fail_later(self, x):
+        raise KeyError(x)
+
+    def items(self, x):
+        yield x
+        yield os.getpid()
+
     def objects(self, x):
         return [{"x": (x,)}, os.getpid()]
 
@@ -446,6 +459,39 @@ def test_statement_23_coroutines_in_processes():
     got = column(Away().later(col("x")), x=list(range(20)))
     assert [x for x, _ in got] == list(range(20))
     assert len({pid for _, pid in got}) == 1 and os.getpid() not in {pid for _, pid in got}
+
+
+def test_statement_23_coroutines_in_processes_called_at_once(engine):
+    away = Away()
+    again, pid = asyncio.run(away.later(3))
+    assert again == 3 and pid != os.getpid()
+    assert asyncio.run(away.many([1, 2])) == [("Series", 1, pid), ("Series", 2, pid)]
+
+    async def several():
+        ticks = []
+
+        async def tick():
+            while True:
+                ticks.append(1)
+                await asyncio.sleep(0.001)
+
+        ticking = asyncio.create_task(tick())
+        got = await asyncio.gather(*(away.later(x) for x in range(4)))
+        ticking.cancel()
+        return got, len(ticks)
+
+    got, n_ticks = asyncio.run(several())
+    assert got == [(x, pid) for x in range(4)] and n_ticks > 10  # the caller's loop goes on
+    with pytest.raises(KeyError) as raised:
+        asyncio.run(away.fail_later("x"))
+    assert raised.value.args == ("x",) and "in fail_later" in "\n".join(raised.value.__notes__)
+
+    async def body(x, away):
+        return (await away.later(x))[0]
+
+    p = ht.Pipeline([ht.Node(body, "y")])
+    assert p.map({"x": range(6), "away": away}, "x", engine=engine) == [{"y": x} for x in range(6)]
+    assert list(away.items(2)) == [2, pid]  # a generator too
 
 
 def test_statement_24_max_concurrency_bounds_objects(engine, log):
@@ -562,6 +608,50 @@ def test_statement_29_ray_options(name):
     with pytest.raises(ValueError, match=f"ray_options has no '{name}'"):
         ht.cls(ray_options={name: 1})
     assert ht.cls(ray_options={"runtime_env": {}})(type("R", (), {"get": lambda self, x: x}))().get(1) == 1
+
+
+def test_statement_29_copies_with_other_options():
+    flight = Flight()
+    flying_rows = flying(flight)
+    two = flying_rows.row.with_concurrency(2)
+    assert column(two(col("x")), x=list(range(20))) == list(range(20)) and flight.most == 2
+    assert column(flying_rows.row(col("x")), x=list(range(20))) == list(range(20)) and flight.most == 20  # as it was
+
+    encoder = Encoder(3)
+    copy = encoder.row.with_concurrency(4)
+    assert copy(2) == 6 and encoder.row(2) == 6 and CALLS.count("init") == 2  # each has its own object
+    assert copy.__self__ is encoder.row.with_concurrency(4).__self__ is not encoder.row.with_concurrency(5).__self__
+    assert type(copy.__self__).__ht_options__.max_concurrency == 4
+    assert pickle.loads(dumps(copy))(2) == 6
+    p = ht.Pipeline([ht.Node(encoder.row.with_concurrency(2), "y")])
+    assert p.map({"x": [1, 2], "k": 1}, "x", engine=ht.ProcessEngine(2)) == [{"y": 3}, {"y": 6}]
+
+    tuned = encoder.whole.with_ray_options(runtime_env={}).with_ray_options(resources={"a": 1})
+    assert type(tuned.__self__).__ht_options__.ray_options == {"runtime_env": {}, "resources": {"a": 1}}
+    assert type(encoder).__ht_options__.ray_options is None and column(tuned(col("x"))) == [3, 6, 9]
+    for wrong in (lambda: encoder.row.with_concurrency(0), lambda: encoder.row.with_ray_options(memory=1)):
+        with pytest.raises(ValueError, match="max_concurrency is at least 1|ray_options has no 'memory'"):
+            wrong()
+    with pytest.raises(TypeError):
+        encoder.row.with_ray_options({"memory": 1})
+
+
+def test_statement_29_copies_of_functions():
+    flight = Flight()
+
+    @ht.func(max_retries=1)
+    async def later(x):
+        with flight:
+            await asyncio.sleep(0.005)
+        return x
+
+    two = later.with_concurrency(2)
+    assert column(two(col("x")), x=list(range(12))) == list(range(12)) and flight.most == 2
+    assert column(later(col("x")), x=list(range(12))) == list(range(12)) and flight.most == 12
+    tuned = two.with_ray_options(runtime_env={})
+    assert tuned._options == {"max_retries": 1, "max_concurrency": 2, "ray_options": {"runtime_env": {}}}
+    with pytest.raises(ValueError, match="ray_options has no 'num_cpus'"):
+        two.with_ray_options(num_cpus=1)
 
 
 # ---- errors and retries ----
