@@ -98,10 +98,12 @@ def test_the_mock_graph_is_that_of_c(peer, in_c, engine) -> None:
     predictions = ours["all_predictions"]
     assert [{"id": p["paragraph_uuid"], "score": p["score"]} for p in predictions] == theirs["all_predictions"]
     assert [p["query_uuid"] for p in predictions] == ["q0"] * 5 + ["q1"] * 5
-    ran = [line for line in c.splitlines() if line.startswith("ran ")]
-    assert [line for line in python.splitlines() if line.startswith("ran ")] == ran and len(ran) == 13
+    order = sorted if engine == "threads" else list  # there nodes that do not need each other run side by side
+    steps = [line for line in c.splitlines() if line.startswith("ran ")]
+    assert order(line for line in python.splitlines() if line.startswith("ran ")) == order(steps) and len(steps) == 13
     if engine in ("sequential", "threads"):
-        assert python.replace("__main__.", "mock.").splitlines()[:15] == c.splitlines()[:15]  # batches where they fire
+        batches = order(python.replace("__main__.", "mock.").splitlines()[:15])  # where they fire
+        assert batches == order(c.splitlines()[:15])
         assert (
             python.splitlines()[-1] == c.splitlines()[-1] == "encoder: 1 object, 0 row calls, 2 batch calls of 7 rows"
         )
