@@ -30,7 +30,8 @@ class Func:
         name = name if name.isidentifier() else "func"
         plan = _Plan(name, function, chosen, is_static=True)
         plan.noted = noted
-        target = type(name, (_Holder,), {"__module__": getattr(function, "__module__", __name__)})
+        space = {"__module__": getattr(function, "__module__", __name__), "_ht_func": (function, batch, self._options)}
+        target = type(name, (_Holder,), space)
         self._function, self._name = function, name
         self._instance = proxy_of(target, chosen, {name: plan})()
         update_wrapper(self, function, updated=())

@@ -23,6 +23,8 @@ def _make_pickler() -> Any:
 
     class Pickler(cloudpickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, ProxyMeta) and "_ht_func" in vars(obj.__wrapped__):
+                return _function_class, obj.__wrapped__._ht_func
             if isinstance(obj, ProxyMeta) and not _importable(obj):
                 return _decorated, (obj.__wrapped__, obj.__ht_options__.given(), obj.__module__, obj.__qualname__)
             if isinstance(obj, Node) and obj.__module__ in _SCRIPTS:
@@ -59,6 +61,17 @@ def _decorated(target: type, options: dict[str, Any], module: str, qualname: str
     key = (module, qualname, class_hash(target), repr(sorted(options.items())))
     if key not in _made:
         _made[key] = cls(**options)(target)
+    return _made[key]
+
+
+def _function_class(function: Any, batch: bool, options: dict[str, Any]) -> type:
+    """The class of a `func`'s instance."""
+    from houndstooth._digest import code_hash
+    from houndstooth._func import Func
+
+    key = (function.__module__, function.__qualname__, batch, code_hash(function), repr(sorted(options.items())))
+    if key not in _made:
+        _made[key] = type(Func(function, batch, options)._instance)
     return _made[key]
 
 

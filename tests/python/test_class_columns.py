@@ -194,3 +194,29 @@ def test_statement_14_in_frames_of_daft(peer):
     made = df.select(ht.cls(type("Listed", (), {"get": get}))().get(daft.col("x")))
     assert made.schema()["x"].dtype == daft.DataType.list(daft.DataType.float32())
     assert made.to_pydict() == {"x": [[2], [0]]}
+
+
+# ---- functions in processes ----
+
+
+def test_functions_in_processes():
+    import os
+
+    @ht.func(use_process=True)
+    def where(x):
+        return os.getpid()
+
+    @ht.func.batch(use_process=True, return_dtype=DataType.int64())
+    def plus_one(xs):
+        return [x + 1 for x in xs.to_pylist()]
+
+    @ht.func(use_process=True)
+    def again(x):
+        yield x
+        yield x
+
+    pids = column(where(col("x")))
+    assert len(set(pids)) == 1 and os.getpid() not in pids
+    assert column(plus_one(col("x"))) == [2, 3, 4]
+    assert column(again(col("x"))) == [1, 1, 2, 2, 3, 3]
+    assert where(0) == os.getpid()  # called as it is, it is the function
