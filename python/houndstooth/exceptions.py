@@ -23,14 +23,14 @@ class ExecutionError(HoundstoothError, RuntimeError):
 
 
 class RetryAfterError(HoundstoothError):
-    """For nodes and methods with `max_retries` to raise: a failure like others, called again after `retry_wait`.
+    """For nodes and methods with `max_retries` to raise: they are called again after this time, not their own wait.
 
     Parameters
     ----------
     retry_after : float
-        Seconds; noted, the wait is the node's own.
+        Seconds.
     original : BaseException
-        Noted.
+        What is raised in its place when the tries are over.
     """
 
     def __init__(self, retry_after: float, original: BaseException | None = None) -> None:
