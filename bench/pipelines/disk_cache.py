@@ -5,6 +5,7 @@ By hand: SQLite with a write-ahead log and pickled values.
 
 from __future__ import annotations
 
+import functools
 import pickle
 import shutil
 import sqlite3
@@ -67,26 +68,15 @@ def mapped(module: str, sizes: tuple[int, ...], quick: bool) -> Iterator[Figure]
         yield Figure(f"an item of a map, from the cache, {size:,} of them", seconds[1] / size * 1e6, "us")
 
 
-def houndstooth(quick: bool) -> Iterator[Figure]:
-    import houndstooth as ht
+def named(module: str, sizes: tuple[int, ...], quick: bool) -> Iterator[Figure]:
+    library, _ = names_module(module)
 
     def opened(folder: str) -> tuple[Put, Get]:
-        cache = ht.DiskCache(folder)
+        cache = library.DiskCache(folder)
         return cache.put, cache.get
 
-    yield from figures(opened, SIZES, quick)
-    yield from mapped("houndstooth", SIZES, quick)
-
-
-def hypernodes(quick: bool) -> Iterator[Figure]:
-    import hypernodes
-
-    def opened(folder: str) -> tuple[Put, Get]:
-        cache = hypernodes.DiskCache(folder)
-        return cache.put, cache.get
-
-    yield from figures(opened, SLOW_SIZES, quick)
-    yield from mapped("hypernodes", SLOW_SIZES, quick)
+    yield from figures(opened, sizes, quick)
+    yield from mapped(module, sizes, quick)
 
 
 def pipefunc(quick: bool) -> Iterator[Figure]:
@@ -118,7 +108,12 @@ def by_hand(quick: bool) -> Iterator[Figure]:
     return figures(opened, SIZES, quick)
 
 
-IMPLS = {"houndstooth": houndstooth, "by hand": by_hand, "hypernodes": hypernodes, "pipefunc": pipefunc}
+IMPLS = {
+    "houndstooth": functools.partial(named, "houndstooth", SIZES),
+    "by hand": by_hand,
+    "hypernodes": functools.partial(named, "hypernodes", SLOW_SIZES),
+    "pipefunc": pipefunc,
+}
 
 if __name__ == "__main__":
     command_line("cache", IMPLS)

@@ -10,10 +10,12 @@ implementation can have a process of its own:
 from __future__ import annotations
 
 import argparse
+import atexit
 import importlib
 import json
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import time
@@ -62,6 +64,7 @@ def spin(seconds: float) -> None:
 def chain_module(length: int) -> ModuleType:
     """A module of functions v1(v0), v2(v1), ... that add one; in a file, since some peers read the source."""
     folder = tempfile.mkdtemp(prefix="chain")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     name = f"chain_of_{length}_{os.getpid()}"
     functions = [f"def v{i}(v{i - 1}: int) -> int:\n    return v{i - 1} + 1\n" for i in range(1, length + 1)]
     (pathlib.Path(folder) / f"{name}.py").write_text("\n\n".join(functions), encoding="utf-8")

@@ -28,13 +28,14 @@ import houndstooth as ht
 import retrieval
 
 ROOT = Path(__file__).resolve().parents[2]
+OURS = {"HOUND_PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}  # to other processes
 
 
 @contextmanager
 def dask_cluster(above: str) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     """A scheduler's address and two worker processes."""
     folder = tempfile.mkdtemp(dir=above)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    environment = {**os.environ, **OURS}
     start = [
         sys.executable,
         "-m",
@@ -92,8 +93,7 @@ class Ways:
 
     def from_c(self, *arguments: str) -> dict[str, Any]:
         command = [self.options.hound, "run", self.file, "--json", "--quiet", *arguments]
-        environment = {"HOUND_PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **OURS})
         if done.returncode:
             raise RuntimeError(done.stderr)
         return json.loads(done.stdout)["evaluation_results"]
